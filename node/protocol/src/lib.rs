@@ -1,0 +1,7 @@
+//! The rules of Conclave as pure state machines.
+//!
+//! Every machine has one face: `handle_*(input, now)` takes what happened, `poll_*()` gives what to do. Time and randomness are
+//! arguments. Nothing here reads a clock, a file, a socket or the environment, and nothing a peer sends can make it panic or grow
+//! past a named bound.
+
+pub mod id;

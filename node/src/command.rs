@@ -1,0 +1,216 @@
+//! What a person or a script asks of the node. One variant is one JSON line in, `{"v":1,"id":7,"cmd":"chat.send",…}`.
+
+use std::path::PathBuf;
+
+use conclave_protocol::id::{DeviceId, OpHash, RoomId};
+use serde::{Deserialize, Serialize};
+
+use crate::view::{
+    DiagnosisView, InviteView, MediaDeviceView, MessageView, PeerView, ProfileView, RoleView, RoomView, StateView,
+};
+
+/// Please do this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cmd")]
+pub enum Command {
+    #[serde(rename = "profile.show")]
+    ProfileShow {},
+    /// Changes the name that others see. Rooms learn it by an operation of their log.
+    #[serde(rename = "profile.rename")]
+    ProfileRename { name: String },
+    #[serde(rename = "state")]
+    State {},
+
+    #[serde(rename = "room.create")]
+    RoomCreate {
+        name: String,
+        #[serde(default = "yes")]
+        approval: bool,
+        #[serde(default = "yes")]
+        full_history: bool,
+    },
+    #[serde(rename = "room.list")]
+    RoomList {},
+    #[serde(rename = "room.show")]
+    RoomShow { room: RoomId },
+    #[serde(rename = "room.invite")]
+    RoomInvite {
+        room: RoomId,
+        #[serde(default = "member")]
+        role: RoleView,
+        /// How many people the link admits; 1 to 1000.
+        #[serde(default = "one")]
+        uses: u32,
+        /// Seconds from now, by this device's clock; 60 to 30 days.
+        #[serde(default = "one_day")]
+        expires_s: u64,
+        /// Overrides the room's rule for this link.
+        #[serde(default)]
+        approval: Option<bool>,
+    },
+    /// Starts a join; progress comes as `join.progress` events.
+    #[serde(rename = "room.join")]
+    RoomJoin {
+        link: String,
+        /// A multiaddr or `host:port` to try beside what the link and mDNS give.
+        #[serde(default)]
+        address: Option<String>,
+    },
+    #[serde(rename = "room.join_cancel")]
+    RoomJoinCancel { room: RoomId },
+    #[serde(rename = "room.approve")]
+    RoomApprove { room: RoomId, device: DeviceId },
+    #[serde(rename = "room.refuse")]
+    RoomRefuse { room: RoomId, device: DeviceId },
+    #[serde(rename = "room.role")]
+    RoomRole { room: RoomId, device: DeviceId, role: RoleView },
+    #[serde(rename = "room.revoke")]
+    RoomRevoke { room: RoomId, device: DeviceId },
+    /// Says goodbye to the room; its history stays readable here.
+    #[serde(rename = "room.leave")]
+    RoomLeave { room: RoomId },
+    /// Leaves, and removes everything of the room from this device.
+    #[serde(rename = "room.delete")]
+    RoomDelete { room: RoomId },
+
+    #[serde(rename = "chat.send")]
+    ChatSend {
+        room: RoomId,
+        body: String,
+        #[serde(default)]
+        reply_to: Option<OpHash>,
+    },
+    #[serde(rename = "chat.edit")]
+    ChatEdit { room: RoomId, message: OpHash, body: String },
+    #[serde(rename = "chat.delete")]
+    ChatDelete { room: RoomId, message: OpHash },
+    #[serde(rename = "chat.react")]
+    ChatReact { room: RoomId, message: OpHash, emoji: String, on: bool },
+    /// The newest `limit` messages before `before`, oldest first.
+    #[serde(rename = "chat.read")]
+    ChatRead {
+        room: RoomId,
+        #[serde(default = "fifty")]
+        limit: u32,
+        #[serde(default)]
+        before: Option<OpHash>,
+    },
+    #[serde(rename = "chat.search")]
+    ChatSearch {
+        query: String,
+        /// Everywhere, where absent.
+        #[serde(default)]
+        room: Option<RoomId>,
+        #[serde(default = "fifty")]
+        limit: u32,
+    },
+    /// Everything up to this message, in the room's order, has been seen.
+    #[serde(rename = "chat.mark_read")]
+    ChatMarkRead { room: RoomId, message: OpHash },
+
+    /// Enters the room's call, or begins it. Nothing is sent that is not named here.
+    #[serde(rename = "call.join")]
+    CallJoin {
+        room: RoomId,
+        #[serde(default)]
+        mic: Option<String>,
+        #[serde(default)]
+        mic_on: bool,
+        #[serde(default)]
+        camera: Option<String>,
+        #[serde(default)]
+        speaker: Option<String>,
+    },
+    #[serde(rename = "call.leave")]
+    CallLeave {},
+    #[serde(rename = "call.mic")]
+    CallMic {
+        on: bool,
+        /// Another microphone from here on.
+        #[serde(default)]
+        source: Option<String>,
+    },
+    /// Camera off, where `source` is absent.
+    #[serde(rename = "call.camera")]
+    CallCamera {
+        #[serde(default)]
+        source: Option<String>,
+    },
+    /// Ends the share, where `source` is absent. There is no default: what is shared is always named.
+    #[serde(rename = "call.screen")]
+    CallScreen {
+        #[serde(default)]
+        source: Option<String>,
+    },
+    #[serde(rename = "call.speaker")]
+    CallSpeaker { sink: String },
+    /// Plays nothing of the others, and mutes the microphone with it.
+    #[serde(rename = "call.deafen")]
+    CallDeafen { on: bool },
+    /// Records what is received; everyone in the call is told. Stops where `dir` is absent.
+    #[serde(rename = "call.record")]
+    CallRecord {
+        #[serde(default)]
+        dir: Option<PathBuf>,
+    },
+
+    #[serde(rename = "media.devices")]
+    MediaDevices {},
+    /// Shows a camera to this device's person alone; stops where `source` is absent.
+    #[serde(rename = "media.preview")]
+    MediaPreview {
+        #[serde(default)]
+        source: Option<String>,
+    },
+    #[serde(rename = "net.peers")]
+    NetPeers {},
+    #[serde(rename = "net.dial")]
+    NetDial { address: String },
+    #[serde(rename = "net.diagnose")]
+    NetDiagnose {},
+
+    /// A setting of a face of the node (theme, language, devices); the node only keeps it. At most 4 KiB.
+    #[serde(rename = "setting.get")]
+    SettingGet { key: String },
+    #[serde(rename = "setting.set")]
+    SettingSet { key: String, value: Option<String> },
+
+    /// Leaves the call, tells the peers and stops.
+    #[serde(rename = "shutdown")]
+    Shutdown {},
+}
+
+fn yes() -> bool {
+    true
+}
+fn one() -> u32 {
+    1
+}
+fn fifty() -> u32 {
+    50
+}
+fn one_day() -> u64 {
+    86_400
+}
+fn member() -> RoleView {
+    RoleView::Member
+}
+
+/// What a command answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Reply {
+    Room { room: RoomView },
+    Rooms { rooms: Vec<RoomView> },
+    Invite { invite: InviteView },
+    Joining { joining: RoomId },
+    Message { message: MessageView },
+    Messages { messages: Vec<MessageView> },
+    Profile { profile: ProfileView },
+    State { state: Box<StateView> },
+    Devices { devices: Vec<MediaDeviceView> },
+    Peers { peers: Vec<PeerView> },
+    Diagnosis { diagnosis: DiagnosisView },
+    Setting { value: Option<String> },
+    Done {},
+}

@@ -1,0 +1,100 @@
+//! What happened. One variant is one JSON line out, `{"v":1,"event":"member.joined",…}`.
+
+use conclave_protocol::id::{DeviceId, OpHash, RoomId};
+use serde::{Deserialize, Serialize};
+
+use crate::view::{CallView, ErrorView, JoinView, KnockView, MediaDeviceView, MessageView, PeerView, ProfileView, RoomView, StreamKind};
+
+/// It happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub enum Event {
+    /// The node serves.
+    #[serde(rename = "ready")]
+    Ready { profile: ProfileView, listening: Vec<String> },
+    /// Another address to be reached at, or one that is gone.
+    #[serde(rename = "net.listening")]
+    Listening { listening: Vec<String> },
+    #[serde(rename = "profile.changed")]
+    ProfileChanged { profile: ProfileView },
+
+    #[serde(rename = "peer.discovered")]
+    PeerDiscovered { peer: PeerView, after_ms: u64 },
+    #[serde(rename = "peer.connected")]
+    PeerConnected { peer: PeerView },
+    #[serde(rename = "peer.lost")]
+    PeerLost { device: DeviceId },
+
+    /// The room as it now is; also sent when it appears.
+    #[serde(rename = "room.changed")]
+    RoomChanged { room: RoomView },
+    /// It is no more on this device.
+    #[serde(rename = "room.removed")]
+    RoomRemoved { room: RoomId },
+    #[serde(rename = "join.progress")]
+    JoinProgress { join: JoinView },
+    #[serde(rename = "knock.received")]
+    KnockReceived { room: RoomId, knock: KnockView },
+    #[serde(rename = "knock.ended")]
+    KnockEnded { room: RoomId, device: DeviceId },
+    #[serde(rename = "member.joined")]
+    MemberJoined { room: RoomId, device: DeviceId, name: String },
+    #[serde(rename = "member.revoked")]
+    MemberRevoked { room: RoomId, device: DeviceId, name: String },
+    #[serde(rename = "member.online")]
+    MemberOnline { room: RoomId, device: DeviceId, online: bool },
+    /// Two operations with one id were seen: the proof travels, and the author is frozen.
+    #[serde(rename = "member.equivocated")]
+    MemberEquivocated { room: RoomId, device: DeviceId },
+
+    /// A new message in its place, or one that was edited, deleted or reacted to. `after` is the message before it in the order.
+    #[serde(rename = "chat.message")]
+    ChatMessage { room: RoomId, message: MessageView, after: Option<OpHash>, new: bool },
+    /// Messages came that belong before others already shown: read again.
+    #[serde(rename = "chat.reordered")]
+    ChatReordered { room: RoomId },
+
+    /// The call this device is in, as it now is. At most ten a second.
+    #[serde(rename = "call.changed")]
+    CallChanged { call: Option<CallView> },
+    #[serde(rename = "call.participant_joined")]
+    CallParticipantJoined { room: RoomId, device: DeviceId },
+    #[serde(rename = "call.participant_left")]
+    CallParticipantLeft { room: RoomId, device: DeviceId, reason: LeaveReason },
+    /// Media flows to and from this participant.
+    #[serde(rename = "call.connected")]
+    CallConnected { room: RoomId, device: DeviceId, after_ms: u64 },
+    /// Their certificate is not the one they signed: the connection was ended.
+    #[serde(rename = "call.mismatch")]
+    CallMismatch { room: RoomId, device: DeviceId, message: String },
+    #[serde(rename = "call.first_frame")]
+    CallFirstFrame { room: RoomId, device: DeviceId, stream: StreamKind, after_ms: u64 },
+    #[serde(rename = "call.recording")]
+    CallRecording { room: RoomId, device: DeviceId, on: bool },
+    /// The call ended for this device, and why, if not by its own wish.
+    #[serde(rename = "call.ended")]
+    CallEnded { room: RoomId, error: Option<ErrorView> },
+
+    #[serde(rename = "media.devices")]
+    MediaDevices { devices: Vec<MediaDeviceView> },
+    /// Something went wrong that nobody asked for just now.
+    #[serde(rename = "problem")]
+    Problem { error: ErrorView },
+    /// More happened than the reader took: ask for `state`.
+    #[serde(rename = "lagged")]
+    Lagged { missed: u64 },
+    #[serde(rename = "stopped")]
+    Stopped {},
+}
+
+/// How someone came to be out of the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeaveReason {
+    Left,
+    /// Nothing heard for the time a crash or a cut cable is allowed.
+    Lost,
+    Revoked,
+    /// Their media certificate was not the one they signed.
+    Mismatch,
+}

@@ -1,0 +1,10 @@
+//! The Conclave node: one event loop over libp2p, WebRTC and disk, behind a cheap handle.
+//!
+//! [`handle::Node`] takes a [`command::Command`] and gives an [`event::Event`] stream; the app and the headless command are two faces
+//! of it. The loop in `driver` decides nothing: the rules are the machines of `conclave-protocol`.
+
+pub mod command;
+pub mod config;
+pub mod error;
+pub mod event;
+pub mod view;

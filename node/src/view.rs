@@ -1,0 +1,296 @@
+//! What the node shows: plain values that a person's screen or a script reads. No secrets, no handles.
+
+use conclave_protocol::id::{AccountId, CallId, DeviceId, OpHash, RoomId};
+use serde::{Deserialize, Serialize};
+
+/// This device and the person who owns it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileView {
+    pub name: String,
+    pub device: DeviceId,
+    pub account: AccountId,
+    /// How secrets are kept: `keyring`, `passphrase` or `insecure`.
+    pub protection: String,
+}
+
+/// What a member may do. Ordered: a later one may do all that an earlier one may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoleView {
+    /// Sees and hears; writes nothing that lasts.
+    Viewer,
+    Member,
+    /// Admits, invites and revokes.
+    Admin,
+    /// Founded the room.
+    Owner,
+}
+
+/// A room as its list and its panels show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomView {
+    pub room: RoomId,
+    pub name: String,
+    /// An admin is asked before anyone is admitted.
+    pub approval: bool,
+    /// Newcomers read what was written before they came.
+    pub full_history: bool,
+    pub my_role: RoleView,
+    /// This device was revoked, or it left.
+    pub gone: bool,
+    pub members: Vec<MemberView>,
+    /// People who wait for an admin.
+    pub knocks: Vec<KnockView>,
+    pub unread: u32,
+    /// Unread messages that name this person.
+    pub mentions: u32,
+    pub last_message: Option<MessageView>,
+    /// Who is in the room's call now, whether this device is or not.
+    pub call: Option<RoomCallView>,
+}
+
+/// A call of a room, seen from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomCallView {
+    pub call: CallId,
+    pub people: Vec<DeviceId>,
+}
+
+/// A member of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberView {
+    pub device: DeviceId,
+    pub account: AccountId,
+    pub name: String,
+    pub role: RoleView,
+    /// A stream of the room to this device stands.
+    pub online: bool,
+    pub me: bool,
+    /// This member signed two operations with one id; nothing more of theirs is taken.
+    pub frozen: bool,
+}
+
+/// Someone who asks to be let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnockView {
+    pub device: DeviceId,
+    pub account: AccountId,
+    /// The name they gave; nothing vouches for it.
+    pub name: String,
+    /// Eight digits made of both keys, the same on both screens, to compare by voice.
+    pub code: String,
+    pub since_ms: u64,
+}
+
+/// One message of the chat, after edits, deletions and reactions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageView {
+    pub id: OpHash,
+    pub author: DeviceId,
+    pub author_name: String,
+    /// Empty where `deleted`.
+    pub body: String,
+    /// By the author's clock, UTC; the order does not depend on it.
+    pub sent_ms: u64,
+    pub edited: bool,
+    pub deleted: bool,
+    pub reply_to: Option<OpHash>,
+    pub mentions: Vec<DeviceId>,
+    pub reactions: Vec<ReactionView>,
+    pub mine: bool,
+    pub unread: bool,
+    /// What a newer version wrote and this one cannot show.
+    pub from_newer_version: bool,
+}
+
+/// One emoji under a message, and who put it there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReactionView {
+    pub emoji: String,
+    pub by: Vec<DeviceId>,
+}
+
+/// An invitation that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteView {
+    pub room: RoomId,
+    pub link: String,
+    pub expires_ms: u64,
+    pub uses: u32,
+    pub role: RoleView,
+}
+
+/// How far a join has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum JoinView {
+    /// Nobody of the room was reached so far; what was tried.
+    Searching { room: RoomId, tried: DiagnosisView },
+    /// An admin sees the knock; `code` is on both screens.
+    Waiting { room: RoomId, code: String },
+    /// A member.
+    Joined { room: RoomId },
+    /// Ended without admission.
+    Failed { room: RoomId, error: ErrorView },
+}
+
+/// What the network looks like from here, for a person who wonders why nobody is found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiagnosisView {
+    pub interfaces: Vec<InterfaceView>,
+    pub listening: Vec<String>,
+    /// Queries for neighbours go out on a multicast-capable interface.
+    pub multicast: bool,
+    /// Devices that mDNS has shown, whether they share a room or not.
+    pub neighbours: u32,
+    /// Addresses that were dialled, and how each attempt ended.
+    pub dialled: Vec<DialView>,
+    /// Plain sentences on what to try next.
+    pub hints: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceView {
+    pub name: String,
+    pub address: String,
+    pub loopback: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DialView {
+    pub address: String,
+    pub outcome: String,
+}
+
+/// Another device on the network that speaks Conclave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerView {
+    pub device: DeviceId,
+    pub connected: bool,
+    /// `quic` or `tcp`.
+    pub transport: Option<String>,
+    pub addresses: Vec<String>,
+    pub rtt_ms: Option<u32>,
+}
+
+/// The call this device is in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallView {
+    pub room: RoomId,
+    pub call: CallId,
+    pub since_ms: u64,
+    pub me: MyMediaView,
+    pub people: Vec<ParticipantView>,
+}
+
+/// What this device sends and plays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MyMediaView {
+    pub mic_on: bool,
+    pub mic: Option<String>,
+    pub camera: Option<String>,
+    pub screen: Option<String>,
+    pub speaker: Option<String>,
+    pub deafened: bool,
+    pub recording: Option<String>,
+    /// The last thing that went wrong with a device of ours, in a sentence.
+    pub problem: Option<String>,
+}
+
+/// How the media path to one participant stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkState {
+    Connecting,
+    Connected,
+    /// Nothing heard for a while; still trying.
+    Reconnecting,
+    /// Their certificate is not the one they signed: nothing of theirs is played or shown.
+    Mismatch,
+}
+
+/// Someone else in the call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ParticipantView {
+    pub device: DeviceId,
+    pub name: String,
+    pub link: LinkState,
+    pub mic_on: bool,
+    pub camera_on: bool,
+    pub screen_on: bool,
+    pub deafened: bool,
+    pub recording: bool,
+    /// Loudness of the last 300 ms, 0 to 1.
+    pub level: f32,
+    pub stats: LinkStats,
+}
+
+/// Figures of the media path to one participant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LinkStats {
+    pub rtt_ms: Option<f32>,
+    pub received_kbps: f32,
+    pub sent_kbps: f32,
+    pub video_fps: f32,
+    pub frames_decoded: u64,
+    /// Longest time between two pictures since the first one.
+    pub frozen_ms: u32,
+    pub packets_lost: u64,
+    /// Samples that were concealed, of all that were played, in percent.
+    pub audio_lost_pct: f32,
+}
+
+/// Which stream of a participant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamKind {
+    Camera,
+    Screen,
+}
+
+/// The names of a picture slot: a participant's stream, one's own, or the preview before a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PictureKey {
+    Remote { device: DeviceId, stream: StreamKind },
+    Own { stream: StreamKind },
+    Preview,
+}
+
+/// A source or sink that can be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaDeviceView {
+    pub kind: MediaKind,
+    /// What the command line and the commands take.
+    pub spec: String,
+    /// What a person reads.
+    pub label: String,
+    /// Why it cannot be used here, if it cannot.
+    pub unavailable: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MediaKind {
+    Camera,
+    Microphone,
+    Speaker,
+    Screen,
+}
+
+/// An error with a stable code. Codes are listed in docs/AUTOMATION.md.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorView {
+    pub code: String,
+    pub message: String,
+}
+
+/// Everything that the app draws, in one value: the answer to `state`, and where the event stream begins again after a lag.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StateView {
+    pub profile: ProfileView,
+    pub rooms: Vec<RoomView>,
+    pub joins: Vec<JoinView>,
+    pub call: Option<CallView>,
+    pub peers: Vec<PeerView>,
+}

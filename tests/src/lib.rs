@@ -1,0 +1,1 @@
+//! The harness: peers, namespaces, media probes; scenarios across crates.
