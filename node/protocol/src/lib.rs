@@ -5,3 +5,5 @@
 //! past a named bound.
 
 pub mod id;
+pub mod identity;
+pub mod wire;
