@@ -6,4 +6,5 @@
 
 pub mod id;
 pub mod identity;
+pub mod media;
 pub mod wire;

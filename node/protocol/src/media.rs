@@ -1,0 +1,6 @@
+//! What happens to media between codec and network: frames to packets and back, and when a packet of sound is played.
+//!
+//! Payloads are opaque here. Nothing in this module encodes, decodes, draws or plays.
+
+pub mod jitter;
+pub mod packetizer;
