@@ -2,5 +2,18 @@
 //!
 //! A [`picture::Picture`] or a block of samples enters by a source, leaves encoded through a callback, and on the other side comes
 //! back as encoded bytes that end in a [`picture::PictureSlot`] or in a sink.
+//!
+//! - [`device`]: the names of sources and sinks, one grammar for people and scripts, and what is there to choose from.
+//! - [`source`]: cameras, screens, files and the [`testcard`], behind one trait.
+//! - [`codec`]: H.264 for cameras, VP9 for screens.
+//! - [`video`]: the threads that join them: [`video::VideoSender`], [`video::VideoReceiver`], [`video::VideoPreview`].
 
+pub mod clock;
+pub mod codec;
+pub mod device;
+pub mod error;
 pub mod picture;
+mod scale;
+pub mod source;
+pub mod testcard;
+pub mod video;

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
+
 /// The largest picture that is decoded or drawn, in pixels a side. A peer's larger one is refused before it is decoded.
 pub const MAX_SIDE: u32 = 7680;
 
@@ -68,12 +70,106 @@ impl Picture {
         self.data.get(self.luma_len() + self.chroma_len()..).unwrap_or_default()
     }
 
+    /// Writes the picture as RGBA, four bytes a pixel, rows from the top; `rgba` takes on the length `width * height * 4`.
+    pub fn to_rgba(&self, rgba: &mut Vec<u8>) {
+        let row = self.width as usize * 4;
+        rgba.resize(row * self.height as usize, 255);
+        let planar = YuvPlanarImage {
+            y_plane: self.y(),
+            y_stride: self.width,
+            u_plane: self.u(),
+            u_stride: self.chroma_width(),
+            v_plane: self.v(),
+            v_stride: self.chroma_width(),
+            width: self.width,
+            height: self.height,
+        };
+        // It fails only where planes and size disagree, which the constructor rules out.
+        if yuv::yuv420_to_rgba(&planar, rgba, self.width * 4, YuvRange::Limited, YuvStandardMatrix::Bt601).is_err() {
+            rgba.fill(0);
+        }
+    }
+
+    /// As [`Picture::to_rgba`], left and right exchanged: how people expect to see themselves.
+    pub fn to_rgba_mirrored(&self, rgba: &mut Vec<u8>) {
+        self.to_rgba(rgba);
+        for row in rgba.chunks_exact_mut(self.width as usize * 4) {
+            let (pixels, _) = row.as_chunks_mut::<4>();
+            pixels.reverse();
+        }
+    }
+
     fn luma_len(&self) -> usize {
         self.width as usize * self.height as usize
     }
 
     fn chroma_len(&self) -> usize {
         self.chroma_width() as usize * self.height.div_ceil(2) as usize
+    }
+}
+
+/// A picture that is still being drawn: the same planes as [`Picture`], writable.
+#[derive(Clone)]
+pub struct PictureBuf {
+    width: u32,
+    height: u32,
+    data: Arc<[u8]>,
+}
+
+/// The three planes of a [`PictureBuf`].
+pub struct PlanesMut<'a> {
+    pub y: &'a mut [u8],
+    pub u: &'a mut [u8],
+    pub v: &'a mut [u8],
+}
+
+impl PictureBuf {
+    /// A black picture; `None` where a side is zero or over [`MAX_SIDE`].
+    pub fn new(width: u32, height: u32) -> Option<Self> {
+        let data = std::iter::repeat_n(128, Picture::byte_len(width, height)?).collect();
+        let mut buf = Self { width, height, data };
+        buf.planes_mut().y.fill(16);
+        Some(buf)
+    }
+
+    /// Width in pixels.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Samples in a row of either chroma plane.
+    pub fn chroma_width(&self) -> u32 {
+        self.width.div_ceil(2)
+    }
+
+    /// The planes. Copies the pixels first where a [`Picture`] still shares them.
+    pub fn planes_mut(&mut self) -> PlanesMut<'_> {
+        let luma = self.width as usize * self.height as usize;
+        let chroma = self.chroma_width() as usize * self.height.div_ceil(2) as usize;
+        let (y, rest) = Arc::make_mut(&mut self.data).split_at_mut(luma);
+        let (u, v) = rest.split_at_mut(chroma);
+        PlanesMut { y, u, v }
+    }
+
+    /// All planes as one run of bytes, Y then U then V.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        Arc::make_mut(&mut self.data)
+    }
+
+    /// Ends the drawing; nothing is copied.
+    pub fn finish(self, at: Duration) -> Picture {
+        Picture { width: self.width, height: self.height, data: self.data, at }
+    }
+}
+
+impl From<Picture> for PictureBuf {
+    fn from(picture: Picture) -> Self {
+        Self { width: picture.width, height: picture.height, data: picture.data }
     }
 }
 
