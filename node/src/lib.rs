@@ -7,4 +7,5 @@ pub mod command;
 pub mod config;
 pub mod error;
 pub mod event;
+pub mod store;
 pub mod view;

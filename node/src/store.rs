@@ -1,0 +1,212 @@
+//! The store: one encrypted redb file in the data directory. What was acknowledged is on disk; nothing of value is there in the
+//! clear; a file that is damaged or newer is never written to.
+//!
+//! [`Store`] blocks and belongs to one thread; [`journal::StoreHandle`] is the face of it for async code.
+
+mod directory;
+pub mod error;
+mod holding;
+mod identity;
+pub mod journal;
+mod keyring;
+mod records;
+mod schema;
+mod seal;
+#[cfg(test)]
+mod tests;
+
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+
+use redb::backends::FileBackend;
+use redb::{Database, StorageBackend};
+
+use self::directory::Directory;
+use self::holding::{Hold, Holding};
+use self::keyring::{Cost, KeySlot};
+use self::seal::Sealer;
+use crate::config::Protection;
+
+pub use self::directory::default_data_dir;
+pub use self::error::StoreError;
+pub use self::identity::Identity;
+pub use self::journal::StoreHandle;
+pub use self::keyring::ProtectionKind;
+pub use self::records::{Batch, InviteSecret};
+
+const KEY_ROW: &str = "key";
+/// What redb keeps of the file in memory.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
+
+/// An open store. Every call blocks until the disk answered.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    sealer: Sealer,
+    kind: ProtectionKind,
+    /// Number of the next record in the order of arrival.
+    next_record: u64,
+    /// Held for the lock; absent where a test brings a disk of its own.
+    directory: Option<Directory>,
+}
+
+/// What can be told of a data directory without its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peek {
+    /// No store; damaged ones that were kept aside, oldest first.
+    Empty { aside: Vec<PathBuf> },
+    /// A store, and what opens it.
+    Present { protection: ProtectionKind },
+}
+
+impl Store {
+    /// Makes a store in `dir`, and the directory where it is missing.
+    ///
+    /// # Errors
+    /// `Exists`, `InUse`, `Locked` where the keyring is not there, `Failed`.
+    pub fn create(dir: &Path, protection: &Protection) -> Result<Self, StoreError> {
+        Self::create_with(dir, protection, Cost::DEFAULT)
+    }
+
+    fn create_with(dir: &Path, protection: &Protection, cost: Cost) -> Result<Self, StoreError> {
+        let directory = Directory::take(dir)?;
+        if Directory::has_store(dir) {
+            return Err(StoreError::Exists { dir: dir.to_owned() });
+        }
+        let file = directory.new_store().map_err(|error| StoreError::failed("making the store", error))?;
+        initialize(FileBackend::new(file)?, protection, cost, Some(&directory))?;
+        directory.keep_new_store().map_err(|error| StoreError::failed("making the store", error))?;
+        Self::open_in(directory, protection)
+    }
+
+    /// Opens the store of `dir`. It is checked whole first; one that is damaged is moved to a place of its own inside `dir`,
+    /// unchanged, and the error says where.
+    ///
+    /// # Errors
+    /// `Empty`, `InUse`, `Locked`, `Damaged`, `Newer`, `Failed`.
+    pub fn open(dir: &Path, protection: &Protection) -> Result<Self, StoreError> {
+        if !Directory::has_store(dir) {
+            return Err(StoreError::Empty { dir: dir.to_owned(), aside: Directory::kept_aside(dir) });
+        }
+        Self::open_in(Directory::take(dir)?, protection)
+    }
+
+    /// What is in `dir`, without its key and without changing anything.
+    ///
+    /// # Errors
+    /// `InUse`, `Damaged` (nothing is moved), `Newer`, `Failed`.
+    pub fn peek(dir: &Path) -> Result<Peek, StoreError> {
+        if !Directory::has_store(dir) {
+            return Ok(Peek::Empty { aside: Directory::kept_aside(dir) });
+        }
+        let directory = Directory::take(dir)?;
+        let file = directory.open_store().map_err(|error| StoreError::failed("opening the store", error))?;
+        let (database, _unreleased) = open_database(FileBackend::new(file)?)?;
+        schema::read(&database, schema::SCHEMA)?;
+        Ok(Peek::Present { protection: read_slot(&database)?.kind })
+    }
+
+    fn open_in(directory: Directory, protection: &Protection) -> Result<Self, StoreError> {
+        let file = directory.open_store().map_err(|error| StoreError::failed("opening the store", error))?;
+        match Self::open_on(FileBackend::new(file)?, protection, Some(directory)) {
+            Ok(store) => Ok(store),
+            Err((StoreError::Damaged { reason, .. }, Some(directory))) => {
+                let aside = directory.keep_aside().map_err(|error| {
+                    StoreError::failed(
+                        &format!("the store is damaged ({reason}) and could not be kept aside; it was left as it is"),
+                        error,
+                    )
+                })?;
+                tracing::error!(aside = %aside.display(), reason, "the store is damaged and was kept aside");
+                Err(StoreError::Damaged { reason, aside: Some(aside) })
+            }
+            Err((error, _)) => Err(error),
+        }
+    }
+
+    /// Opens, proves sound, and only then lets anything be written. The directory comes back with an error.
+    fn open_on<B: StorageBackend>(
+        backend: B,
+        protection: &Protection,
+        directory: Option<Directory>,
+    ) -> Result<Self, (StoreError, Option<Directory>)> {
+        let opened = (|| {
+            let (database, hold) = open_database(backend)?;
+            let found = schema::read(&database, schema::SCHEMA)?;
+            let slot = read_slot(&database)?;
+            let sealer = Sealer::new(&slot.unlock(protection, directory.as_ref())?);
+            records::prove(&database, &sealer)?;
+            let next_record = records::next_record(&database)?;
+            hold.release()?;
+            schema::migrate(&database, &sealer, found, schema::MIGRATIONS, schema::SCHEMA)?;
+            Ok((database, sealer, slot.kind, next_record))
+        })();
+        match opened {
+            Ok((database, sealer, kind, next_record)) => Ok(Self { database, sealer, kind, next_record, directory }),
+            Err(error) => Err((error, directory)),
+        }
+    }
+
+    /// How the master key is kept.
+    pub fn protection(&self) -> ProtectionKind {
+        self.kind
+    }
+
+    /// The data directory.
+    pub fn dir(&self) -> Option<&Path> {
+        self.directory.as_ref().map(Directory::path)
+    }
+
+    /// Closes the file, then lets go of the directory. Dropping does the same and hides the error.
+    ///
+    /// # Errors
+    /// `Failed` where the last flush does; what was acknowledged is on disk all the same.
+    pub fn close(self) -> Result<(), StoreError> {
+        let Self { database, directory, .. } = self;
+        let closed = database.close();
+        drop(directory);
+        Ok(closed?)
+    }
+}
+
+/// Writes the first transaction of a store into an empty backend.
+fn initialize<B: StorageBackend>(
+    backend: B,
+    protection: &Protection,
+    cost: Cost,
+    directory: Option<&Directory>,
+) -> Result<(), StoreError> {
+    let (slot, _master) = KeySlot::create(protection, cost, directory)?;
+    let slot = minicbor::to_vec(&slot).map_err(|error| StoreError::failed("encoding the key", error))?;
+    let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
+    let mut transaction = database.begin_write()?;
+    transaction.set_two_phase_commit(true);
+    schema::write(&transaction, schema::SCHEMA)?;
+    transaction.open_table(schema::META)?.insert(KEY_ROW, slot.as_slice())?;
+    records::create_tables(&transaction)?;
+    transaction.commit()?;
+    Ok(database.close()?)
+}
+
+fn read_slot(database: &Database) -> Result<KeySlot, StoreError> {
+    let row = schema::read_meta(database, KEY_ROW)?.ok_or_else(|| StoreError::damaged("its key is missing"))?;
+    minicbor::decode(&row).map_err(|_| StoreError::damaged("its key is unreadable"))
+}
+
+/// Opens and checks every page. Commits of ours have two phases, so a page that fails its checksum is damage and never the trace
+/// of a power cut.
+fn open_database<B: StorageBackend>(backend: B) -> Result<(Database, Hold<B>), StoreError> {
+    if backend.len()? == 0 {
+        return Err(StoreError::damaged("the file is empty"));
+    }
+    let (holding, hold) = Holding::new(backend)?;
+    // The check reports what it finds; where a damaged file leads redb astray all the same, that too is damage.
+    let opened = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create_with_backend(holding)
+    }));
+    match opened {
+        Ok(opened) => Ok((opened?, hold)),
+        Err(_) => Err(StoreError::damaged("its pages contradict each other")),
+    }
+}
