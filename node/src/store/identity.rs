@@ -1,5 +1,6 @@
 //! The secrets of this installation: device key, account key, name. They are never printed.
 
+use conclave_protocol::wire::Signed;
 use minicbor::{Decode, Encode};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -16,9 +17,10 @@ pub struct Identity {
     /// What others see.
     #[n(2)]
     pub name: String,
-    /// The account's device list: signed entries as they travel, oldest first, as the protocol encodes them.
-    #[cbor(n(3), with = "minicbor::bytes")]
-    pub device_list: Vec<u8>,
+    /// The account's device list, oldest entry first.
+    #[zeroize(skip)]
+    #[n(3)]
+    pub device_list: Vec<Signed>,
     /// UTC milliseconds.
     #[n(4)]
     pub created_ms: u64,
