@@ -7,4 +7,7 @@
 pub mod id;
 pub mod identity;
 pub mod media;
+pub mod negotiation;
 pub mod wire;
+
+mod open_enum;

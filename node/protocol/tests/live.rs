@@ -1,0 +1,12 @@
+//! What lives only while people are there: links, proofs, knocks, presence, calls, negotiation and media, in virtual time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
+
+#[path = "live/jitter.rs"]
+mod jitter;
+#[path = "live/negotiation.rs"]
+mod negotiation;
+#[path = "live/packetizer.rs"]
+mod packetizer;
+#[path = "live/support.rs"]
+mod support;
