@@ -564,15 +564,19 @@ impl Negotiation {
 
     /// Says again what the peer may have missed.
     fn resend(&mut self) {
-        if let State::Offered { sdp } = &self.state {
-            let sdp = sdp.clone();
-            self.send_description(DescriptionKind::Offer, self.offers, sdp);
-        }
+        self.resend_offer();
         for candidate in self.sent_candidates.clone() {
             self.send(SignalBody::Candidate(candidate));
         }
         if self.gathered {
             self.send(SignalBody::EndOfCandidates(Empty {}));
+        }
+    }
+
+    fn resend_offer(&mut self) {
+        if let State::Offered { sdp } = &self.state {
+            let sdp = sdp.clone();
+            self.send_description(DescriptionKind::Offer, self.offers, sdp);
         }
     }
 
@@ -621,7 +625,9 @@ impl Negotiation {
                     && *answered == number
                 {
                     let answer = answer.clone();
-                    return self.send_description(DescriptionKind::Answer, number, answer);
+                    self.send_description(DescriptionKind::Answer, number, answer);
+                    // The peer ignored our own offer, if it came while theirs still stood.
+                    return self.resend_offer();
                 }
                 if offered && !self.is_polite() {
                     return;

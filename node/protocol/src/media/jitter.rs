@@ -31,6 +31,8 @@ const MAX_CONCEALED: u32 = 5;
 const COVERED_PER_MILLE: usize = 975;
 /// Arrivals that are remembered: about five seconds of speech.
 const HISTORY: usize = 256;
+/// Packets between two regular surveys of the arrivals.
+const SURVEY_INTERVAL: u32 = 8;
 /// Arrivals older than this say nothing about the path, and clocks may have drifted since.
 const HISTORY_AGE: Duration = Duration::from_secs(10);
 /// A packet whose sequence number is this far off is believed when a second one confirms it.
@@ -127,6 +129,7 @@ pub struct JitterBuffer {
     /// (arrival, transit in microseconds: arrival − media time), oldest first.
     arrivals: VecDeque<(Duration, i64)>,
     fastest_us: i64,
+    since_survey: u32,
     target_us: i64,
     /// Concealed in a row with nothing to go on; not yet known to be a loss.
     unsure: u32,
@@ -154,6 +157,7 @@ impl JitterBuffer {
             probation: None,
             arrivals: VecDeque::new(),
             fastest_us: 0,
+            since_survey: 0,
             target_us: micros(MIN_DELAY),
             unsure: 0,
             late_in_a_row: 0,
@@ -286,15 +290,34 @@ impl JitterBuffer {
         while self.arrivals.len() >= HISTORY || self.arrivals.front().is_some_and(|(at, _)| *at + HISTORY_AGE < now) {
             self.arrivals.pop_front();
         }
-        self.arrivals.push_back((now, micros(now) - media_us(timestamp)));
+        let transit = micros(now) - media_us(timestamp);
+        self.arrivals.push_back((now, transit));
+        self.fastest_us = if self.arrivals.len() == 1 { transit } else { self.fastest_us.min(transit) };
+        self.since_survey += 1;
+        let regular = self.since_survey >= SURVEY_INTERVAL;
+        if regular || transit - self.fastest_us > self.target_us {
+            self.survey(regular);
+        }
+    }
+
+    /// Takes the figures of the path from the arrivals: up at once, down slowly.
+    fn survey(&mut self, regular: bool) {
         let mut transits: Vec<i64> = self.arrivals.iter().map(|(_, transit)| *transit).collect();
-        transits.sort_unstable();
-        let fastest = transits.first().copied().unwrap_or_default();
-        let covered = transits.get(transits.len() * COVERED_PER_MILLE / 1_000).copied().unwrap_or(fastest);
-        self.fastest_us = fastest;
-        let wanted = (covered - fastest).clamp(micros(MIN_DELAY), micros(MAX_DELAY));
-        // Up at once, down by a sixteenth a packet.
-        self.target_us = if wanted > self.target_us { wanted } else { self.target_us - (self.target_us - wanted) / 16 };
+        let covered = transits.len() * COVERED_PER_MILLE / 1_000;
+        if covered >= transits.len() {
+            return;
+        }
+        let (below, &mut covered, _) = transits.select_nth_unstable(covered);
+        self.fastest_us = below.iter().copied().min().unwrap_or(covered);
+        let wanted = (covered - self.fastest_us).clamp(micros(MIN_DELAY), micros(MAX_DELAY));
+        if wanted > self.target_us {
+            self.target_us = wanted;
+        } else if regular {
+            self.target_us -= (self.target_us - wanted) * 3 / 8;
+        }
+        if regular {
+            self.since_survey = 0;
+        }
     }
 
     /// How long after the fastest packet's time the frame at `position` would be played now.

@@ -485,6 +485,7 @@ fn candidates_are_bounded_and_wait_for_a_description() {
     for _ in 0..500 {
         pair.b.machine.handle_signal(candidate(100), &mut pair.b.ledger, ms(0));
     }
+    pair.settle_outputs();
     pair.run();
     assert_eq!(pair.b.candidates, MAX_CANDIDATES);
 }

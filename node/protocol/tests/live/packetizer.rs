@@ -264,7 +264,7 @@ fn hostile_packets_hold_bounded_memory_and_an_honest_keyframe_still_comes_throug
     let mut rng = Seeded(9);
     let mut receiver = Depacketizer::new();
     // Frames that never end, firsts in the middle, numbers that contradict, every sequence number.
-    for round in 0..60_000_u64 {
+    for round in 0..20_000_u64 {
         let mut payload: Vec<u8> = (0..4 + rng.below(40)).map(|_| rng.next() as u8).collect();
         if rng.chance(90.0) {
             payload[0] = payload[0] & !0x18 | 0x08;
@@ -319,6 +319,7 @@ proptest! {
 
     #[test]
     fn sound_comes_out_as_it_went_in(level in 0_u8..=127, opus in proptest::collection::vec(any::<u8>(), 1..MAX_OPUS_LEN)) {
-        prop_assert_eq!(parse_audio_payload(&audio_payload(level, &opus)), Some((level, opus.as_slice())));
+        let payload = audio_payload(level, &opus);
+        prop_assert_eq!(parse_audio_payload(&payload), Some((level, opus.as_slice())));
     }
 }
