@@ -7,5 +7,6 @@ pub mod command;
 pub mod config;
 pub mod error;
 pub mod event;
+pub mod rtc;
 pub mod store;
 pub mod view;
