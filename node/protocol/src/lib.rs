@@ -4,10 +4,13 @@
 //! arguments. Nothing here reads a clock, a file, a socket or the environment, and nothing a peer sends can make it panic or grow
 //! past a named bound.
 
+pub mod chat;
 pub mod id;
 pub mod identity;
+pub mod log;
 pub mod media;
 pub mod negotiation;
+pub mod room;
 pub mod wire;
 
 mod open_enum;
