@@ -7,9 +7,11 @@
 pub mod chat;
 pub mod id;
 pub mod identity;
+pub mod link;
 pub mod log;
 pub mod media;
 pub mod negotiation;
+pub mod proof;
 pub mod room;
 pub mod wire;
 

@@ -4,9 +4,13 @@
 
 #[path = "live/jitter.rs"]
 mod jitter;
+#[path = "live/link.rs"]
+mod link;
 #[path = "live/negotiation.rs"]
 mod negotiation;
 #[path = "live/packetizer.rs"]
 mod packetizer;
+#[path = "live/proof.rs"]
+mod proof;
 #[path = "live/support.rs"]
 mod support;
