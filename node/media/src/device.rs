@@ -14,9 +14,9 @@ use std::path::PathBuf;
 
 use crate::codec::{MIN_SIDE, check_size};
 use crate::error::MediaError;
-use crate::source::VideoSource;
 use crate::source::file::Y4mSource;
 use crate::source::synthetic::TestCardSource;
+use crate::source::{VideoSource, camera, screen};
 
 /// The longest name of a device, in bytes.
 pub const MAX_SPEC_BYTES: usize = 4096;
@@ -116,8 +116,8 @@ impl VideoSpec {
         Ok(match self {
             Self::TestCard { width, height, fps } => Box::new(TestCardSource::new(width, height, fps)?),
             Self::File(path) => Box::new(Y4mSource::open(&path)?),
-            Self::V4l2(_) => return Err(MediaError::Unsupported { what: "a V4L2 camera".into() }),
-            Self::X11(_) => return Err(MediaError::Unsupported { what: "sharing an X11 screen".into() }),
+            Self::V4l2(path) => camera::open(&path)?,
+            Self::X11(spec) => screen::open(spec)?,
         })
     }
 }
@@ -134,10 +134,9 @@ pub fn open_screen(spec: &str) -> Result<Box<dyn VideoSource>, MediaError> {
 
 /// Everything that can be chosen, and what could be but for a reason. Looks anew each time; it may take some tens of milliseconds.
 pub fn list_devices() -> Vec<DeviceInfo> {
-    vec![
-        DeviceInfo::new(DeviceKind::Camera, "test:1280x720@30", "Test card"),
-        DeviceInfo::new(DeviceKind::Screen, "test:1280x720@15", "Test card"),
-    ]
+    let mut devices = camera::list();
+    devices.extend(screen::list());
+    devices
 }
 
 /// `WIDTHxHEIGHT@FPS`.

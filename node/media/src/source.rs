@@ -1,6 +1,8 @@
 //! Where pictures come from, behind one trait. A source captures; it does not code, send or show.
 
+pub mod camera;
 pub mod file;
+pub mod screen;
 pub mod synthetic;
 
 use std::time::{Duration, Instant};

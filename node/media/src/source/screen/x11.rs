@@ -1,0 +1,420 @@
+//! An X display as a source: pictures by shared memory where the server has it, the pointer drawn in. A window is shared without
+//! what lies over it. It only reads the display.
+
+use std::time::{Duration, Instant};
+
+use x11rb::connection::{Connection, RequestConnection};
+use x11rb::errors::ReplyError;
+use x11rb::protocol::ErrorKind;
+use x11rb::protocol::composite::{self, ConnectionExt as _};
+use x11rb::protocol::randr::ConnectionExt as _;
+use x11rb::protocol::shm::{self, ConnectionExt as _};
+use x11rb::protocol::xfixes::ConnectionExt as _;
+use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, Drawable, ImageFormat, ImageOrder, Screen, Window};
+use x11rb::rust_connection::RustConnection;
+use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
+
+use super::super::{Pacer, VideoSource};
+use super::cursor::Cursor;
+use super::shm::SharedMemory;
+use crate::clock;
+use crate::device::{DeviceInfo, DeviceKind, X11Area, X11Spec};
+use crate::error::MediaError;
+use crate::picture::{Picture, PictureBuf, PlanesMut};
+
+/// Looks at the display so many times a second.
+const FPS: u32 = 15;
+/// After a change the picture is repeated for so long, so that the encoder can refine it.
+const SETTLE: Duration = Duration::from_secs(1);
+/// A still picture is repeated as often as this.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Windows that are offered, at most.
+const MAX_WINDOWS: usize = 64;
+/// The longest title that is read, in bytes.
+const MAX_TITLE: u32 = 256;
+
+/// A part of the display, in pixels of its root window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Frame {
+    x: i32,
+    y: i32,
+    width: u16,
+    height: u16,
+}
+
+/// Where the server puts the pixels. Two of each, to see whether anything changed.
+enum Pixels {
+    Shared { segments: [(shm::Seg, SharedMemory); 2] },
+    Copied { buffers: [Vec<u8>; 2] },
+}
+
+/// A display, or a part of it, that is shared.
+pub(super) struct X11Source {
+    connection: RustConnection,
+    root: Window,
+    area: X11Area,
+    label: String,
+    has_shm: bool,
+    has_cursor: bool,
+    pacer: Pacer,
+    /// What the pixels are of; they are made anew when its size changes.
+    frame: Frame,
+    pixels: Pixels,
+    /// The half of the pixels that is drawn into next.
+    back: usize,
+    cursor: Option<Cursor>,
+    last: Option<Picture>,
+    changed: Instant,
+    sent: Instant,
+}
+
+impl X11Source {
+    pub(super) fn open(spec: X11Spec) -> Result<Self, MediaError> {
+        let name = spec.display.as_deref().unwrap_or("the X display").to_owned();
+        let unusable = |reason: &dyn std::fmt::Display| MediaError::unavailable(&name, reason);
+        let (connection, number) = RustConnection::connect(spec.display.as_deref()).map_err(|error| unusable(&error))?;
+        let screen = connection.setup().roots.get(number).ok_or_else(|| unusable(&"it has no such screen"))?;
+        if !pixels_are_bgrx(&connection, screen) {
+            return Err(unusable(&"only displays of 24 bits are taken"));
+        }
+        let root = screen.root;
+        let is_xwayland = has_extension(&connection, "XWAYLAND");
+        let has_shm = has_shm(&connection);
+        let has_cursor = connection.xfixes_query_version(4, 0).ok().is_some_and(|cookie| cookie.reply().is_ok());
+        let label = match spec.area {
+            // Under Wayland the root window is black, and to share black helps nobody.
+            X11Area::Whole | X11Area::Region { .. } if is_xwayland => {
+                return Err(MediaError::Unsupported { what: "sharing a Wayland screen".to_owned() });
+            }
+            X11Area::Whole => format!("Screen {name}"),
+            X11Area::Region { width, height, .. } => format!("{width}×{height} of screen {name}"),
+            X11Area::Window(window) => {
+                redirect(&connection, window).map_err(|error| unusable(&error))?;
+                title(&connection, window).unwrap_or_else(|| format!("Window {window:#x}"))
+            }
+        };
+        let mut source = Self {
+            connection,
+            root,
+            area: spec.area,
+            label,
+            has_shm,
+            has_cursor,
+            pacer: Pacer::new(Duration::from_secs(1) / FPS),
+            frame: Frame { x: 0, y: 0, width: 0, height: 0 },
+            pixels: Pixels::Copied { buffers: [Vec::new(), Vec::new()] },
+            back: 0,
+            cursor: None,
+            last: None,
+            changed: Instant::now(),
+            sent: Instant::now(),
+        };
+        let frame = source.frame_now()?;
+        source.take_size(frame)?;
+        Ok(source)
+    }
+
+    /// Where what is shared is now.
+    fn frame_now(&self) -> Result<Frame, MediaError> {
+        let gone = |error: ReplyError| self.gone(error);
+        let of = match self.area {
+            X11Area::Window(window) => window,
+            X11Area::Whole | X11Area::Region { .. } => self.root,
+        };
+        let geometry = self.connection.get_geometry(of).map_err(|error| self.gone(error))?.reply().map_err(gone)?;
+        match self.area {
+            X11Area::Whole => Ok(Frame { x: 0, y: 0, width: geometry.width, height: geometry.height }),
+            X11Area::Region { x, y, width, height } => {
+                let (width, height) =
+                    (width.min(geometry.width.saturating_sub(x)), height.min(geometry.height.saturating_sub(y)));
+                if width == 0 || height == 0 {
+                    return Err(MediaError::unavailable(&self.label, "it is outside the screen"));
+                }
+                Ok(Frame { x: x.into(), y: y.into(), width, height })
+            }
+            X11Area::Window(window) => {
+                let cookie = self.connection.translate_coordinates(window, self.root, 0, 0).map_err(|error| self.gone(error))?;
+                let at = cookie.reply().map_err(gone)?;
+                Ok(Frame { x: at.dst_x.into(), y: at.dst_y.into(), width: geometry.width, height: geometry.height })
+            }
+        }
+    }
+
+    /// Makes room for pictures of this size.
+    fn take_size(&mut self, frame: Frame) -> Result<(), MediaError> {
+        let (width, height) = (u32::from(frame.width), u32::from(frame.height));
+        Picture::byte_len(width, height).ok_or(MediaError::PictureSize { width, height })?;
+        let length = width as usize * height as usize * 4;
+        self.release();
+        self.pixels = if self.has_shm {
+            let attach = || -> Option<(shm::Seg, SharedMemory)> {
+                let (memory, file) = SharedMemory::new(length).ok()?;
+                let segment = self.connection.generate_id().ok()?;
+                self.connection.shm_attach_fd(segment, file, false).ok()?.check().ok()?;
+                Some((segment, memory))
+            };
+            let shared = attach().zip(attach());
+            let (first, second) = shared.ok_or_else(|| MediaError::unavailable(&self.label, "no shared memory"))?;
+            Pixels::Shared { segments: [first, second] }
+        } else {
+            Pixels::Copied { buffers: [vec![0; length], vec![0; length]] }
+        };
+        (self.frame, self.last) = (frame, None);
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        if let Pixels::Shared { segments } = &self.pixels {
+            for (segment, _) in segments {
+                // A server that is gone has let go of it.
+                let _ = self.connection.shm_detach(*segment);
+            }
+        }
+        self.pixels = Pixels::Copied { buffers: [Vec::new(), Vec::new()] };
+    }
+
+    /// Has the server draw into the back half. `false` where there is nothing to draw now.
+    fn draw(&mut self) -> Result<bool, MediaError> {
+        let frame = self.frame;
+        let drawn = match self.area {
+            X11Area::Window(window) => self.window_pixmap(window).and_then(|(pixmap, border)| {
+                let drawn = self.draw_from(pixmap, (border, border), frame);
+                self.connection.free_pixmap(pixmap)?;
+                drawn
+            }),
+            X11Area::Whole | X11Area::Region { .. } => {
+                let at = (i16::try_from(frame.x).unwrap_or(0), i16::try_from(frame.y).unwrap_or(0));
+                self.draw_from(self.root, at, frame)
+            }
+        };
+        match drawn {
+            Ok(()) => Ok(true),
+            // The window is minimised, or the size has changed in between.
+            Err(ReplyError::X11Error(error)) if error.error_kind == ErrorKind::Match => Ok(false),
+            Err(error) => Err(self.gone(error)),
+        }
+    }
+
+    /// The window's own pixels, whatever lies over it.
+    fn window_pixmap(&self, window: Window) -> Result<(Drawable, i16), ReplyError> {
+        let pixmap = self.connection.generate_id().map_err(|_| x11rb::errors::ConnectionError::UnknownError)?;
+        self.connection.composite_name_window_pixmap(window, pixmap)?.check()?;
+        let border = self.connection.get_geometry(window)?.reply()?.border_width;
+        Ok((pixmap, i16::try_from(border).unwrap_or(0)))
+    }
+
+    fn draw_from(&mut self, drawable: Drawable, (x, y): (i16, i16), frame: Frame) -> Result<(), ReplyError> {
+        const ALL_PLANES: u32 = !0;
+        let (width, height) = (frame.width, frame.height);
+        match &mut self.pixels {
+            Pixels::Shared { segments } => {
+                let [first, second] = segments;
+                let segment = if self.back == 0 { first.0 } else { second.0 };
+                let format = u8::from(ImageFormat::Z_PIXMAP);
+                self.connection.shm_get_image(drawable, x, y, width, height, ALL_PLANES, format, segment, 0)?.reply()?;
+            }
+            Pixels::Copied { buffers: [first, second] } => {
+                let cookie = self.connection.get_image(ImageFormat::Z_PIXMAP, drawable, x, y, width, height, ALL_PLANES)?;
+                *(if self.back == 0 { first } else { second }) = cookie.reply()?.data;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was drawn last, and before.
+    fn halves(&self) -> (&[u8], &[u8]) {
+        let (first, second) = match &self.pixels {
+            Pixels::Shared { segments: [first, second] } => (first.1.bytes(), second.1.bytes()),
+            Pixels::Copied { buffers: [first, second] } => (first.as_slice(), second.as_slice()),
+        };
+        if self.back == 0 { (first, second) } else { (second, first) }
+    }
+
+    fn cursor_now(&self) -> Option<Cursor> {
+        if !self.has_cursor {
+            return None;
+        }
+        let image = self.connection.xfixes_get_cursor_image().ok()?.reply().ok()?;
+        Some(Cursor {
+            left: i32::from(image.x) - i32::from(image.xhot),
+            top: i32::from(image.y) - i32::from(image.yhot),
+            width: image.width,
+            height: image.height,
+            pixels: image.cursor_image,
+        })
+    }
+
+    fn picture(&self, cursor: Option<&Cursor>, at: Duration) -> Result<Picture, MediaError> {
+        let (width, height) = (u32::from(self.frame.width), u32::from(self.frame.height));
+        let refused = || MediaError::PictureSize { width, height };
+        let mut picture = PictureBuf::new(width, height).ok_or_else(refused)?;
+        let chroma = picture.chroma_width();
+        let PlanesMut { y, u, v } = picture.planes_mut();
+        let mut planar = YuvPlanarImageMut {
+            y_plane: BufferStoreMut::Borrowed(y),
+            y_stride: width,
+            u_plane: BufferStoreMut::Borrowed(u),
+            u_stride: chroma,
+            v_plane: BufferStoreMut::Borrowed(v),
+            v_stride: chroma,
+            width,
+            height,
+        };
+        let (pixels, _) = self.halves();
+        let (range, matrix) = (YuvRange::Limited, YuvStandardMatrix::Bt601);
+        yuv::bgra_to_yuv420(&mut planar, pixels, width * 4, range, matrix, YuvConversionMode::Balanced).map_err(|_| refused())?;
+        if let Some(cursor) = cursor {
+            cursor.draw(&mut picture, (self.frame.x, self.frame.y));
+        }
+        Ok(picture.finish(at))
+    }
+
+    fn gone(&self, reason: impl std::fmt::Display) -> MediaError {
+        MediaError::gone(&self.label, reason)
+    }
+}
+
+impl VideoSource for X11Source {
+    fn next(&mut self) -> Result<Option<Picture>, MediaError> {
+        if !self.pacer.wait() {
+            return Ok(None);
+        }
+        let frame = self.frame_now()?;
+        if (frame.width, frame.height) != (self.frame.width, self.frame.height) {
+            self.take_size(frame)?;
+        }
+        let moved = self.frame != frame;
+        self.frame = frame;
+        if !self.draw()? {
+            return Ok(None);
+        }
+        let now = Instant::now();
+        let cursor = self.cursor_now();
+        let (fresh, before) = self.halves();
+        let same = fresh == before && cursor == self.cursor && !(moved && cursor.is_some());
+        match &mut self.last {
+            Some(last) if same => {
+                if now - self.changed > SETTLE && now - self.sent < HEARTBEAT {
+                    return Ok(None);
+                }
+                last.at = clock::now();
+            }
+            _ => {
+                self.last = Some(self.picture(cursor.as_ref(), clock::now())?);
+                self.changed = now;
+            }
+        }
+        self.back = 1 - self.back;
+        self.cursor = cursor;
+        self.sent = now;
+        Ok(self.last.clone())
+    }
+
+    fn describe(&self) -> String {
+        self.label.clone()
+    }
+}
+
+impl Drop for X11Source {
+    fn drop(&mut self) {
+        self.release();
+        let _ = self.connection.flush();
+    }
+}
+
+/// What can be shared of a display: all of it, each of its monitors, each window that the window manager lists.
+pub(super) fn list(display: &str) -> Result<Vec<DeviceInfo>, MediaError> {
+    let unusable = |reason: &dyn std::fmt::Display| MediaError::unavailable(display, reason);
+    let (connection, number) = RustConnection::connect(Some(display)).map_err(|error| unusable(&error))?;
+    let screen = connection.setup().roots.get(number).ok_or_else(|| unusable(&"it has no such screen"))?;
+    let mut devices = Vec::new();
+    if !has_extension(&connection, "XWAYLAND") {
+        let label = format!("Whole screen, {}×{}", screen.width_in_pixels, screen.height_in_pixels);
+        devices.push(DeviceInfo::new(DeviceKind::Screen, format!("x11:{display}"), label));
+        let monitors = monitors(&connection, screen.root).unwrap_or_default();
+        if monitors.len() > 1 {
+            for (number, frame) in (1..).zip(monitors) {
+                let Frame { x, y, width, height } = frame;
+                let label = format!("Monitor {number}, {width}×{height}");
+                devices.push(DeviceInfo::new(DeviceKind::Screen, format!("x11:{display}+{x},{y},{width}x{height}"), label));
+            }
+        }
+    }
+    for window in windows(&connection, screen.root).unwrap_or_default().into_iter().take(MAX_WINDOWS) {
+        let label = title(&connection, window).unwrap_or_else(|| format!("Window {window:#x}"));
+        devices.push(DeviceInfo::new(DeviceKind::Screen, format!("x11:window:{window:#x}"), label));
+    }
+    Ok(devices)
+}
+
+fn monitors(connection: &RustConnection, root: Window) -> Option<Vec<Frame>> {
+    let monitors = connection.randr_get_monitors(root, true).ok()?.reply().ok()?.monitors;
+    let frame = |monitor: &x11rb::protocol::randr::MonitorInfo| Frame {
+        x: monitor.x.into(),
+        y: monitor.y.into(),
+        width: monitor.width,
+        height: monitor.height,
+    };
+    Some(monitors.iter().map(frame).filter(|frame| frame.x >= 0 && frame.y >= 0).collect())
+}
+
+fn windows(connection: &RustConnection, root: Window) -> Option<Vec<Window>> {
+    let list = atom(connection, b"_NET_CLIENT_LIST")?;
+    let reply = connection.get_property(false, root, list, AtomEnum::WINDOW, 0, 1024).ok()?.reply().ok()?;
+    reply.value32().map(Iterator::collect)
+}
+
+fn title(connection: &RustConnection, window: Window) -> Option<String> {
+    let read = |property: u32| {
+        let cookie = connection.get_property(false, window, property, AtomEnum::ANY, 0, MAX_TITLE / 4).ok()?;
+        let bytes = cookie.reply().ok()?.value;
+        let text: String = String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).take(80).collect();
+        (!text.trim().is_empty()).then_some(text)
+    };
+    atom(connection, b"_NET_WM_NAME").and_then(read).or_else(|| read(AtomEnum::WM_NAME.into()))
+}
+
+fn atom(connection: &RustConnection, name: &[u8]) -> Option<u32> {
+    let atom = connection.intern_atom(true, name).ok()?.reply().ok()?.atom;
+    (atom != 0).then_some(atom)
+}
+
+fn has_extension(connection: &RustConnection, name: &str) -> bool {
+    let reply = connection.query_extension(name.as_bytes()).ok().and_then(|cookie| cookie.reply().ok());
+    reply.is_some_and(|reply| reply.present)
+}
+
+/// Shared memory by file descriptor came with version 1.2. A display on another machine has none.
+fn has_shm(connection: &RustConnection) -> bool {
+    let reply = connection.shm_query_version().ok().and_then(|cookie| cookie.reply().ok());
+    if !reply.is_some_and(|version| (version.major_version, version.minor_version) >= (1, 2)) {
+        return false;
+    }
+    let attach = || -> Option<()> {
+        let (_memory, file) = SharedMemory::new(4096).ok()?;
+        let segment = connection.generate_id().ok()?;
+        connection.shm_attach_fd(segment, file, false).ok()?.check().ok()?;
+        connection.shm_detach(segment).ok()?.check().ok()
+    };
+    attach().is_some()
+}
+
+/// Keeps the window's pixels apart from what lies over it, for as long as we are connected.
+fn redirect(connection: &RustConnection, window: Window) -> Result<(), ReplyError> {
+    connection.extension_information(composite::X11_EXTENSION_NAME)?;
+    connection.composite_query_version(0, 4)?.reply()?;
+    connection.composite_redirect_window(window, composite::Redirect::AUTOMATIC)?.check()
+}
+
+/// Four bytes a pixel: blue, green, red, and one that is not used.
+fn pixels_are_bgrx(connection: &RustConnection, screen: &Screen) -> bool {
+    let setup = connection.setup();
+    let of_four_bytes =
+        setup.pixmap_formats.iter().any(|format| format.depth == screen.root_depth && format.bits_per_pixel == 32);
+    let red_is_third = screen
+        .allowed_depths
+        .iter()
+        .flat_map(|depth| &depth.visuals)
+        .any(|visual| visual.visual_id == screen.root_visual && visual.red_mask == 0x00ff_0000);
+    of_four_bytes && red_is_third && setup.image_byte_order == ImageOrder::LSB_FIRST
+}
