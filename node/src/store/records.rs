@@ -460,3 +460,30 @@ fn open_row(sealer: &Sealer, table: Table, row: &[u8], sealed: &[u8]) -> Result<
 fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, StoreError> {
     minicbor::decode(bytes).map_err(|_| StoreError::damaged("a row is unreadable"))
 }
+
+/// Ways for tests to do to a store what only someone with a tool for redb could.
+#[cfg(test)]
+pub(crate) mod tests_support {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use redb::ReadableTable;
+
+    use super::{Store, Table};
+
+    /// Gives two settings each other's sealed value, with page checksums that fit.
+    pub(crate) fn swap_two_settings(store: &Store) {
+        let transaction = store.database.begin_write().unwrap();
+        {
+            let mut rows = transaction.open_table(Table::Settings.rows()).unwrap();
+            let found: Vec<(Vec<u8>, Vec<u8>)> = rows
+                .iter()
+                .unwrap()
+                .map(|entry| entry.unwrap())
+                .map(|(row, sealed)| (row.value().to_vec(), sealed.value().to_vec()))
+                .collect();
+            rows.insert(found[0].0.as_slice(), found[1].1.as_slice()).unwrap();
+            rows.insert(found[1].0.as_slice(), found[0].1.as_slice()).unwrap();
+        }
+        transaction.commit().unwrap();
+    }
+}
