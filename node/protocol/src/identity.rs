@@ -382,7 +382,8 @@ fn sign_entry(account: &AccountKey, entry: &DeviceListEntry) -> Signed {
     Signed { payload, sig }
 }
 
-fn sign(key: &SigningKey, label: &str, room: &RoomId, payload: &[u8]) -> [u8; 64] {
+/// Signs what [`verify`] checks.
+pub(crate) fn sign(key: &SigningKey, label: &str, room: &RoomId, payload: &[u8]) -> [u8; 64] {
     key.sign(&signature_input(label, room, payload)).to_bytes()
 }
 

@@ -7,6 +7,7 @@
 pub mod chat;
 pub mod id;
 pub mod identity;
+pub mod knock;
 pub mod link;
 pub mod log;
 pub mod media;
