@@ -7,6 +7,7 @@ pub mod command;
 pub mod config;
 pub mod error;
 pub mod event;
+pub mod net;
 pub mod rtc;
 pub mod store;
 pub mod view;

@@ -1,0 +1,570 @@
+//! Whom to dial and when, and which of two connections to keep: a pure machine. Time is an argument, in `Duration` since the
+//! network started; it reads no clock, opens nothing, and holds a bounded number of devices and addresses.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use conclave_protocol::id::DeviceId;
+use libp2p::Multiaddr;
+use libp2p::swarm::ConnectionId;
+
+use super::TransportName;
+
+/// Devices that are remembered. A new one takes the place of one that nobody needs, or is not remembered.
+const MAX_DEVICES: usize = 1_024;
+/// Addresses of a device from each source; later ones are ignored.
+const MAX_ADDRESSES: usize = 16;
+/// The device with the lower id dials at once. The other one waits so long for it and then dials too: the lower one may be behind
+/// a firewall, or not have seen the neighbour.
+const YIELD: Duration = Duration::from_millis(700);
+/// Wait before the second attempt; doubled for each further one.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+/// Longest wait between two attempts.
+const LAST_BACKOFF: Duration = Duration::from_secs(30);
+/// Attempts to reach a neighbour whom nobody asked for.
+const UNASKED_ATTEMPTS: u32 = 5;
+/// Two connections stand for so long before one is closed: an attempt over the slower transport may be ending by itself.
+const JUDGE_AFTER: Duration = Duration::from_secs(1);
+/// Two connections that both carry streams are judged again after so long …
+const JUDGE_AGAIN: Duration = Duration::from_secs(1);
+/// … and not beyond this.
+const JUDGE_LAST: Duration = Duration::from_secs(6);
+/// The device with the lower id judges. The other one does so only if the first one has not for so much longer.
+const JUDGE_YIELD: Duration = Duration::from_secs(4);
+
+/// What the network is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    Dial { device: DeviceId, addresses: Vec<Multiaddr> },
+    Close { connection: ConnectionId },
+}
+
+/// A standing connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Path {
+    pub(crate) connection: ConnectionId,
+    pub(crate) dialled_by_me: bool,
+    pub(crate) transport: TransportName,
+    pub(crate) address: Multiaddr,
+}
+
+/// What a closed connection leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Nothing: the device is gone.
+    Nobody,
+    /// Another connection, which is the path from here on.
+    Moved(Path),
+    /// The path is the same as before.
+    Same,
+}
+
+#[derive(Debug, Default)]
+struct Device {
+    wanted: bool,
+    /// Speaks libp2p, but not Conclave.
+    foreign: bool,
+    shown: Vec<Multiaddr>,
+    told: Vec<Multiaddr>,
+    hinted: Vec<Multiaddr>,
+    /// In the order in which they were established.
+    paths: Vec<Path>,
+    dialling: bool,
+    failures: u32,
+    dial_at: Option<Duration>,
+    /// When two connections were first seen, and when they are judged next.
+    twofold: Option<(Duration, Duration)>,
+}
+
+impl Device {
+    fn addresses(&self) -> Vec<Multiaddr> {
+        let mut all: Vec<Multiaddr> = Vec::new();
+        for address in self.shown.iter().chain(&self.told).chain(&self.hinted) {
+            if all.len() < MAX_ADDRESSES && !all.contains(address) {
+                all.push(address.clone());
+            }
+        }
+        all
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.wanted && self.paths.is_empty() && !self.dialling
+    }
+}
+
+/// The machine.
+#[derive(Debug)]
+pub(crate) struct Paths {
+    me: DeviceId,
+    devices: BTreeMap<DeviceId, Device>,
+}
+
+impl Paths {
+    pub(crate) fn new(me: DeviceId) -> Self {
+        Self { me, devices: BTreeMap::new() }
+    }
+
+    /// mDNS shows a device. Gives the addresses that are new.
+    pub(crate) fn handle_discovered(&mut self, device: DeviceId, addresses: Vec<Multiaddr>, now: Duration) -> Vec<Multiaddr> {
+        let rank = self.rank(device);
+        let Some(known) = self.entry(device) else { return Vec::new() };
+        let new = extend(&mut known.shown, addresses);
+        if !new.is_empty() && !known.foreign {
+            // A new address is a new chance: the device may have come back with other ports.
+            known.failures = 0;
+            known.schedule(now + rank);
+        }
+        new
+    }
+
+    /// mDNS has not heard of these addresses for long. True where it shows nothing more of the device.
+    pub(crate) fn handle_expired(&mut self, device: DeviceId, addresses: &[Multiaddr]) -> bool {
+        let Some(known) = self.devices.get_mut(&device) else { return false };
+        let before = known.shown.len();
+        known.shown.retain(|address| !addresses.contains(address));
+        let gone = before > 0 && known.shown.is_empty();
+        self.forget_if_empty(device);
+        gone
+    }
+
+    /// The device told where it listens, by identify. What it told before is replaced.
+    pub(crate) fn handle_told(&mut self, device: DeviceId, addresses: Vec<Multiaddr>) {
+        if let Some(known) = self.devices.get_mut(&device) {
+            known.told.clear();
+            extend(&mut known.told, addresses);
+        }
+    }
+
+    /// The device turned out to be another program: it is not dialled again until it is wanted.
+    pub(crate) fn handle_foreign(&mut self, device: DeviceId) {
+        if let Some(known) = self.devices.get_mut(&device) {
+            known.foreign = true;
+            known.dial_at = None;
+        }
+    }
+
+    /// An interface came up: what failed before may work now.
+    pub(crate) fn handle_network_change(&mut self, now: Duration) {
+        let me = self.me;
+        for (device, known) in &mut self.devices {
+            if known.wanted && known.paths.is_empty() {
+                known.failures = 0;
+                known.schedule(now + rank(me, *device));
+            }
+        }
+    }
+
+    /// Keep a connection to this device.
+    pub(crate) fn handle_want(&mut self, device: DeviceId, addresses: Vec<Multiaddr>, now: Duration) {
+        let rank = self.rank(device);
+        let Some(known) = self.entry(device) else { return };
+        extend(&mut known.hinted, addresses);
+        known.wanted = true;
+        known.foreign = false;
+        known.failures = 0;
+        known.schedule(now + rank);
+    }
+
+    pub(crate) fn handle_unwant(&mut self, device: DeviceId) {
+        if let Some(known) = self.devices.get_mut(&device) {
+            known.wanted = false;
+            known.dial_at = None;
+        }
+        self.forget_if_empty(device);
+    }
+
+    /// Try this device now. False where it is connected, being dialled, or nothing is known of where it is.
+    pub(crate) fn handle_dial(&mut self, device: DeviceId, addresses: Vec<Multiaddr>, now: Duration) -> bool {
+        let Some(known) = self.entry(device) else { return false };
+        extend(&mut known.hinted, addresses);
+        known.foreign = false;
+        known.failures = 0;
+        let possible = known.paths.is_empty() && !known.dialling && !known.addresses().is_empty();
+        if possible {
+            known.dial_at = Some(now);
+        }
+        possible
+    }
+
+    /// A connection stands. True where it is the first one to the device.
+    pub(crate) fn handle_connected(&mut self, device: DeviceId, path: Path, now: Duration) -> bool {
+        let judge_after = JUDGE_AFTER + if self.me < device { Duration::ZERO } else { JUDGE_YIELD };
+        // Connections are bounded elsewhere; one of them is never left out for want of room.
+        let known = self.devices.entry(device).or_default();
+        if path.dialled_by_me {
+            known.dialling = false;
+        }
+        known.failures = 0;
+        known.dial_at = None;
+        known.paths.push(path);
+        if known.paths.len() > 1 && known.twofold.is_none() {
+            known.twofold = Some((now, now + judge_after));
+        }
+        known.paths.len() == 1
+    }
+
+    /// A connection has closed. A device that nobody wants is left alone until mDNS shows something new of it: either side may have
+    /// closed for want of use, and dialling again would go on for ever.
+    pub(crate) fn handle_closed(&mut self, device: DeviceId, connection: ConnectionId, now: Duration) -> Left {
+        let me = self.me;
+        let Some(known) = self.devices.get_mut(&device) else { return Left::Same };
+        let Some(index) = known.paths.iter().position(|path| path.connection == connection) else { return Left::Same };
+        known.paths.remove(index);
+        if known.paths.len() < 2 {
+            known.twofold = None;
+        }
+        if let Some(path) = known.paths.first() {
+            return if index == 0 { Left::Moved(path.clone()) } else { Left::Same };
+        }
+        if known.wanted {
+            // Both sides have just lost it, so the lower one dials first here too.
+            known.schedule(now + FIRST_BACKOFF / 4 + rank(me, device));
+        }
+        self.forget_if_empty(device);
+        Left::Nobody
+    }
+
+    /// An attempt has failed.
+    pub(crate) fn handle_dial_failed(&mut self, device: DeviceId, now: Duration) {
+        let me = self.me;
+        let Some(known) = self.devices.get_mut(&device) else { return };
+        known.dialling = false;
+        known.failures = known.failures.saturating_add(1);
+        let unasked = !known.shown.is_empty() && known.failures < UNASKED_ATTEMPTS;
+        if known.paths.is_empty() && !known.foreign && (known.wanted || unasked) {
+            known.schedule(now + backoff(me, device, known.failures));
+        }
+        self.forget_if_empty(device);
+    }
+
+    /// What is due, one at a time. `live`: how many streams stand on a connection.
+    pub(crate) fn poll(&mut self, now: Duration, live: impl Fn(ConnectionId) -> usize) -> Option<Act> {
+        let me = self.me;
+        for (id, known) in &mut self.devices {
+            if known.dial_at.is_some_and(|at| at <= now) {
+                known.dial_at = None;
+                let addresses = known.addresses();
+                if known.paths.is_empty() && !known.dialling && !addresses.is_empty() {
+                    known.dialling = true;
+                    return Some(Act::Dial { device: *id, addresses });
+                }
+            }
+            if let Some((since, at)) = known.twofold
+                && at <= now
+            {
+                known.twofold = Some((since, now + JUDGE_AGAIN));
+                if let Some(connection) = judge(me, *id, known, now.saturating_sub(since), &live) {
+                    return Some(Act::Close { connection });
+                }
+            }
+        }
+        None
+    }
+
+    /// When [`Self::poll`] is worth calling next.
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
+        self.devices.values().flat_map(|known| [known.dial_at, known.twofold.map(|(_, at)| at)]).flatten().min()
+    }
+
+    /// The connection on which a stream is opened: the one that will be kept if there are two.
+    pub(crate) fn best(&self, device: DeviceId, live: impl Fn(ConnectionId) -> usize) -> Option<ConnectionId> {
+        let known = self.devices.get(&device)?;
+        keep(self.me, device, &known.paths, &live).map(|path| path.connection)
+    }
+
+    pub(crate) fn path(&self, device: DeviceId) -> Option<&Path> {
+        self.devices.get(&device)?.paths.first()
+    }
+
+    pub(crate) fn is_wanted(&self, device: DeviceId) -> bool {
+        self.devices.get(&device).is_some_and(|known| known.wanted)
+    }
+
+    /// Devices that mDNS shows or that are connected, without those that are other programs: (device, shown, addresses).
+    pub(crate) fn devices(&self) -> impl Iterator<Item = (DeviceId, bool, Vec<Multiaddr>)> {
+        self.devices
+            .iter()
+            .filter(|(_, known)| !known.foreign && (!known.shown.is_empty() || !known.paths.is_empty()))
+            .map(|(id, known)| (*id, !known.shown.is_empty(), known.addresses()))
+    }
+
+    fn rank(&self, device: DeviceId) -> Duration {
+        rank(self.me, device)
+    }
+
+    fn entry(&mut self, device: DeviceId) -> Option<&mut Device> {
+        if device == self.me {
+            return None;
+        }
+        if !self.devices.contains_key(&device) && self.devices.len() >= MAX_DEVICES {
+            let spare = self.devices.iter().find(|(_, known)| known.is_idle()).map(|(id, _)| *id)?;
+            self.devices.remove(&spare);
+        }
+        Some(self.devices.entry(device).or_default())
+    }
+
+    fn forget_if_empty(&mut self, device: DeviceId) {
+        // What a device told or what was hinted stays as long as it is wanted, shown or connected.
+        if self.devices.get(&device).is_some_and(|known| known.is_idle() && known.shown.is_empty() && known.dial_at.is_none()) {
+            self.devices.remove(&device);
+        }
+    }
+}
+
+impl Device {
+    fn schedule(&mut self, at: Duration) {
+        if self.paths.is_empty() && !self.dialling {
+            self.dial_at = Some(self.dial_at.map_or(at, |earlier| earlier.min(at)));
+        }
+    }
+}
+
+/// How long this device waits for the other one to dial.
+fn rank(me: DeviceId, other: DeviceId) -> Duration {
+    if me < other { Duration::ZERO } else { YIELD }
+}
+
+/// Doubling, with a share that differs from pair to pair so that a room does not redial in step.
+fn backoff(me: DeviceId, other: DeviceId, failures: u32) -> Duration {
+    let doubled =
+        FIRST_BACKOFF.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX)).min(LAST_BACKOFF);
+    let mixed =
+        me.0.iter()
+            .zip(other.0)
+            .fold(failures, |sum, (mine, theirs)| sum.wrapping_mul(31).wrapping_add(u32::from(mine ^ theirs)));
+    doubled + doubled.mul_f32(0.25 * (mixed % 256) as f32 / 256.0)
+}
+
+/// The connection to keep: one that carries streams before one that does not, then one that the lower id dialled, then the oldest.
+/// Both sides come to the same answer once both have seen the same streams.
+fn keep<'a>(me: DeviceId, other: DeviceId, paths: &'a [Path], live: impl Fn(ConnectionId) -> usize) -> Option<&'a Path> {
+    let by_lower = |path: &Path| path.dialled_by_me == (me < other);
+    paths.iter().rev().max_by_key(|path| (live(path.connection) > 0, by_lower(path)))
+}
+
+/// Which connection to close, if it is time.
+fn judge(
+    me: DeviceId,
+    other: DeviceId,
+    known: &Device,
+    waited: Duration,
+    live: impl Fn(ConnectionId) -> usize,
+) -> Option<ConnectionId> {
+    let kept = keep(me, other, &known.paths, &live)?.connection;
+    let patience = JUDGE_LAST + if me < other { Duration::ZERO } else { JUDGE_YIELD };
+    // An idle one may go at once; one with streams only when waiting for it to become idle was in vain.
+    known
+        .paths
+        .iter()
+        .map(|path| path.connection)
+        .filter(|connection| *connection != kept)
+        .find(|connection| live(*connection) == 0 || waited >= patience)
+}
+
+fn extend(known: &mut Vec<Multiaddr>, addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
+    let mut new = Vec::new();
+    for address in addresses {
+        if known.len() < MAX_ADDRESSES && !known.contains(&address) {
+            known.push(address.clone());
+            new.push(address);
+        }
+    }
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    const LOW: DeviceId = DeviceId([1; 32]);
+    const HIGH: DeviceId = DeviceId([2; 32]);
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn address(port: u16) -> Multiaddr {
+        format!("/ip4/10.0.0.1/tcp/{port}").parse().unwrap()
+    }
+
+    fn path(number: usize, dialled_by_me: bool) -> Path {
+        let connection = ConnectionId::new_unchecked(number);
+        Path { connection, dialled_by_me, transport: TransportName::Tcp, address: address(9) }
+    }
+
+    fn idle(_: ConnectionId) -> usize {
+        0
+    }
+
+    #[test]
+    fn lower_id_dials_a_neighbour_at_once_and_the_other_one_waits() {
+        let mut low = Paths::new(LOW);
+        assert_eq!(low.handle_discovered(HIGH, vec![address(1), address(2)], at(0)), [address(1), address(2)]);
+        assert_eq!(low.poll(at(0), idle), Some(Act::Dial { device: HIGH, addresses: vec![address(1), address(2)] }));
+        assert_eq!(low.poll(at(0), idle), None);
+
+        let mut high = Paths::new(HIGH);
+        high.handle_discovered(LOW, vec![address(1)], at(0));
+        assert_eq!(high.poll(at(0), idle), None);
+        assert_eq!(high.poll_timeout(), Some(YIELD));
+        assert!(matches!(high.poll(YIELD, idle), Some(Act::Dial { .. })));
+    }
+
+    #[test]
+    fn a_connection_that_came_spares_the_second_dial() {
+        let mut high = Paths::new(HIGH);
+        high.handle_discovered(LOW, vec![address(1)], at(0));
+        assert!(high.handle_connected(LOW, path(1, false), at(5)));
+        assert_eq!(high.poll_timeout(), None);
+        assert_eq!(high.poll(YIELD, idle), None);
+    }
+
+    #[test]
+    fn a_wanted_device_is_dialled_again_with_growing_waits_and_a_stranger_is_given_up() {
+        for (wanted, most) in [(true, usize::MAX), (false, UNASKED_ATTEMPTS as usize)] {
+            let mut low = Paths::new(LOW);
+            low.handle_discovered(HIGH, vec![address(1)], at(0));
+            if wanted {
+                low.handle_want(HIGH, vec![], at(0));
+            }
+            let mut attempts = Vec::new();
+            let mut now = at(0);
+            while let Some(due) = low.poll_timeout().filter(|due| *due < at(600_000)) {
+                now = now.max(due);
+                if low.poll(now, idle).is_some() {
+                    attempts.push(now);
+                    low.handle_dial_failed(HIGH, now);
+                }
+            }
+            assert!(attempts.len() <= most);
+            assert!(attempts.len() >= UNASKED_ATTEMPTS as usize);
+            let waits: Vec<_> = attempts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            assert!(waits.iter().all(|wait| *wait >= FIRST_BACKOFF && *wait <= LAST_BACKOFF.mul_f32(1.25)), "{waits:?}");
+            assert!(waits.last() > waits.first());
+        }
+    }
+
+    #[test]
+    fn a_closed_connection_is_not_dialled_again_unless_wanted() {
+        for wanted in [false, true] {
+            let mut low = Paths::new(LOW);
+            low.handle_discovered(HIGH, vec![address(1)], at(0));
+            low.poll(at(0), idle).unwrap();
+            if wanted {
+                low.handle_want(HIGH, vec![], at(0));
+            }
+            low.handle_connected(HIGH, path(1, true), at(10));
+            assert_eq!(low.handle_closed(HIGH, ConnectionId::new_unchecked(1), at(30_000)), Left::Nobody);
+            assert_eq!(low.poll_timeout().is_some(), wanted);
+        }
+    }
+
+    #[test]
+    fn a_restarted_neighbour_is_dialled_at_its_new_address_at_once() {
+        let mut low = Paths::new(LOW);
+        low.handle_discovered(HIGH, vec![address(1)], at(0));
+        low.poll(at(0), idle).unwrap();
+        for _ in 0..4 {
+            low.handle_dial_failed(HIGH, at(0));
+        }
+        assert!(low.poll_timeout().unwrap() >= at(1_000));
+        low.handle_discovered(HIGH, vec![address(2)], at(100));
+        assert!(matches!(low.poll(at(100), idle), Some(Act::Dial { addresses, .. }) if addresses.contains(&address(2))));
+    }
+
+    #[test]
+    fn both_sides_of_a_simultaneous_dial_keep_the_connection_of_the_lower_id() {
+        let (mut low, mut high) = (Paths::new(LOW), Paths::new(HIGH));
+        // Connection 1 was dialled by the higher id and stood first, connection 2 by the lower one.
+        assert!(low.handle_connected(HIGH, path(1, false), at(0)));
+        assert!(!low.handle_connected(HIGH, path(2, true), at(1)));
+        high.handle_connected(LOW, path(1, true), at(0));
+        high.handle_connected(LOW, path(2, false), at(1));
+        let kept = Some(ConnectionId::new_unchecked(2));
+        assert_eq!(low.best(HIGH, idle), kept);
+        assert_eq!(high.best(LOW, idle), kept);
+        let close = Some(Act::Close { connection: ConnectionId::new_unchecked(1) });
+        assert_eq!(low.poll(at(500), idle), None);
+        assert_eq!(low.poll(at(1_001), idle), close);
+        assert_eq!(high.poll(at(1_001), idle), None, "the lower id judges first");
+        assert_eq!(high.poll(at(5_001), idle), close, "and the higher one the same, if the lower one does not");
+        assert_eq!(low.handle_closed(HIGH, ConnectionId::new_unchecked(1), at(1_002)), Left::Moved(path(2, true)));
+        assert_eq!(low.poll_timeout(), None);
+    }
+
+    #[test]
+    fn the_connection_with_streams_survives_an_idle_one() {
+        let mut low = Paths::new(LOW);
+        low.handle_connected(HIGH, path(1, false), at(0));
+        low.handle_connected(HIGH, path(2, true), at(1));
+        let live = |connection| usize::from(connection == ConnectionId::new_unchecked(1));
+        assert_eq!(low.best(HIGH, live), Some(ConnectionId::new_unchecked(1)));
+        assert_eq!(low.poll(at(1_001), live), Some(Act::Close { connection: ConnectionId::new_unchecked(2) }));
+        assert_eq!(low.handle_closed(HIGH, ConnectionId::new_unchecked(2), at(1_002)), Left::Same);
+    }
+
+    #[test]
+    fn two_connections_with_streams_are_given_time_to_become_one() {
+        let mut low = Paths::new(LOW);
+        low.handle_connected(HIGH, path(1, false), at(0));
+        low.handle_connected(HIGH, path(2, true), at(0));
+        let (now, closed) = loop {
+            let now = low.poll_timeout().unwrap();
+            if let Some(act) = low.poll(now, |_| 1) {
+                break (now, act);
+            }
+        };
+        assert_eq!(closed, Act::Close { connection: ConnectionId::new_unchecked(1) });
+        assert!(now >= JUDGE_LAST && now <= JUDGE_LAST + JUDGE_AGAIN);
+    }
+
+    #[test]
+    fn another_program_is_not_dialled_again() {
+        let mut low = Paths::new(LOW);
+        low.handle_discovered(HIGH, vec![address(1)], at(0));
+        low.poll(at(0), idle).unwrap();
+        low.handle_connected(HIGH, path(1, true), at(1));
+        low.handle_foreign(HIGH);
+        low.handle_closed(HIGH, ConnectionId::new_unchecked(1), at(2));
+        low.handle_discovered(HIGH, vec![address(2)], at(3));
+        assert_eq!(low.poll_timeout(), None);
+        assert_eq!(low.devices().count(), 0);
+    }
+
+    #[test]
+    fn a_flood_of_neighbours_takes_bounded_room_and_leaves_the_wanted_ones() {
+        let mut low = Paths::new(LOW);
+        low.handle_want(HIGH, vec![address(1)], at(0));
+        for n in 0..5_000_u32 {
+            let mut id = [9; 32];
+            id[..4].copy_from_slice(&n.to_be_bytes());
+            low.handle_discovered(DeviceId(id), (0..100).map(address).collect(), at(0));
+        }
+        assert_eq!(low.devices.len(), MAX_DEVICES);
+        assert!(low.is_wanted(HIGH));
+        assert!(low.devices.values().all(|known| known.shown.len() <= MAX_ADDRESSES));
+    }
+
+    #[test]
+    fn this_device_is_nobodys_neighbour() {
+        let mut low = Paths::new(LOW);
+        low.handle_discovered(LOW, vec![address(1)], at(0));
+        low.handle_want(LOW, vec![address(1)], at(0));
+        assert_eq!(low.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_lost_connection_to_a_wanted_device_is_restored_within_a_second() {
+        for (me, other) in [(LOW, HIGH), (HIGH, LOW)] {
+            let mut paths = Paths::new(me);
+            paths.handle_want(other, vec![address(1)], at(0));
+            paths.handle_connected(other, path(1, false), at(10));
+            paths.handle_closed(other, ConnectionId::new_unchecked(1), at(5_000));
+            let due = paths.poll_timeout().unwrap();
+            assert!(due <= at(6_000));
+            assert!(matches!(paths.poll(due, idle), Some(Act::Dial { .. })));
+        }
+    }
+}
