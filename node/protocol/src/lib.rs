@@ -4,11 +4,13 @@
 //! arguments. Nothing here reads a clock, a file, a socket or the environment, and nothing a peer sends can make it panic or grow
 //! past a named bound.
 
+pub mod call;
 pub mod chat;
 pub mod id;
 pub mod identity;
 pub mod knock;
 pub mod link;
+pub mod live;
 pub mod log;
 pub mod media;
 pub mod negotiation;
