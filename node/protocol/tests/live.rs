@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
 
+#[path = "live/call.rs"]
+mod call;
 #[path = "live/jitter.rs"]
 mod jitter;
+#[path = "live/knock.rs"]
+mod knock;
 #[path = "live/link.rs"]
 mod link;
 #[path = "live/negotiation.rs"]

@@ -1,8 +1,12 @@
 //! A seeded random source and people with keys.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use conclave_protocol::id::DeviceId;
+use conclave_protocol::identity::{AccountKey, DeviceKey, DeviceList, ListedDevice, MemberCard};
+use conclave_protocol::room::Me;
 use rand_core::{TryCryptoRng, TryRng};
 
 /// SplitMix64: the same numbers for the same seed, everywhere. For tests only.
@@ -51,4 +55,29 @@ impl TryCryptoRng for Seeded {}
 
 pub const fn ms(value: u64) -> Duration {
     Duration::from_millis(value)
+}
+
+/// A person with one device.
+pub struct Person {
+    pub key: Arc<DeviceKey>,
+    pub card: MemberCard,
+}
+
+impl Person {
+    pub fn new(name: &str, seed: u64) -> Self {
+        let mut rng = Seeded(seed);
+        let key = DeviceKey::generate(&mut rng);
+        let account = AccountKey::generate(&mut rng);
+        let list = DeviceList::found(&account, ListedDevice { device: key.id(), seal_key: key.seal_key() }, 1);
+        let card = MemberCard::new(&key, &list, name).unwrap();
+        Self { key: Arc::new(key), card }
+    }
+
+    pub fn id(&self) -> DeviceId {
+        self.card.device
+    }
+
+    pub fn me(&self) -> Me {
+        Me { key: self.key.clone(), card: self.card.clone() }
+    }
 }
