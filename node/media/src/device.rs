@@ -9,9 +9,13 @@
 //! | `x11::0`, `x11:HOST:0.1` | the whole of an X display |
 //! | `x11::0+X,Y,WxH` | a part of it, in pixels |
 //! | `x11:window:0x1234` | one window of the display that `DISPLAY` names |
+//!
+//! Those of microphones and speakers are in [`crate::audio::spec`].
 
 use std::path::PathBuf;
 
+use crate::audio::spec::list_audio_devices;
+pub use crate::audio::spec::{AudioSinkSpec, AudioSourceSpec, open_audio_sink, open_audio_source};
 use crate::codec::{MIN_SIDE, check_size};
 use crate::error::MediaError;
 use crate::source::file::Y4mSource;
@@ -136,6 +140,7 @@ pub fn open_screen(spec: &str) -> Result<Box<dyn VideoSource>, MediaError> {
 pub fn list_devices() -> Vec<DeviceInfo> {
     let mut devices = camera::list();
     devices.extend(screen::list());
+    devices.extend(list_audio_devices());
     devices
 }
 
@@ -176,7 +181,7 @@ fn x11_of(rest: &str) -> Option<X11Spec> {
 }
 
 /// Enough of a wrong name to recognise it in a message.
-fn shortened(spec: &str) -> String {
+pub(crate) fn shortened(spec: &str) -> String {
     spec.chars().take(80).collect()
 }
 

@@ -5,14 +5,18 @@
 //!
 //! - [`device`]: the names of sources and sinks, one grammar for people and scripts, and what is there to choose from.
 //! - [`source`]: cameras, screens, files and the [`testcard`], behind one trait.
+//! - [`audio`]: microphones, speakers and voices: [`audio::AudioSender`], [`audio::Playout`].
 //! - [`codec`]: H.264 for cameras, VP9 for screens.
+//! - [`record`]: what is received, to files.
 //! - [`video`]: the threads that join them: [`video::VideoSender`], [`video::VideoReceiver`], [`video::VideoPreview`].
 
+pub mod audio;
 pub mod clock;
 pub mod codec;
 pub mod device;
 pub mod error;
 pub mod picture;
+pub mod record;
 mod scale;
 pub mod source;
 pub mod testcard;
