@@ -392,6 +392,11 @@ impl Room {
         self.ops.get(id).is_some_and(|node| node.valid)
     }
 
+    /// Operations wait for others that are not here: another [`Room::summary`] asks for them by name.
+    pub fn wants_more(&self) -> bool {
+        self.ops.wants_more()
+    }
+
     /// Operations that wait for what they build on, in both logs.
     pub fn waiting(&self) -> usize {
         self.ops.pending_len() + self.acl_log.pending_len()

@@ -16,6 +16,8 @@ use crate::log::sync::{ChainSummary, DeviceSummary, MAX_SUMMARY_CHAINS, MAX_WANT
 use crate::log::{MAX_BYTES_PER_AUTHOR, MAX_INCARNATIONS, MAX_OPS_PER_MINUTE, Refused, Rejection};
 use crate::wire::Signed;
 
+/// Most operations sent below one that was asked for by name; what is missing beyond is asked for next.
+const MAX_BRANCH: usize = 1024;
 /// Operations that wait for what they build on.
 const PENDING: PendingLimits = PendingLimits { ops: 4096, bytes: 16 * 1024 * 1024, ops_per_author: 2048 };
 
@@ -243,6 +245,10 @@ impl OpLog {
         self.nodes.len()
     }
 
+    pub(crate) fn wants_more(&self) -> bool {
+        !self.pending.wanted(1).is_empty()
+    }
+
     pub(crate) fn pending_len(&self) -> usize {
         self.pending.len()
     }
@@ -393,11 +399,14 @@ impl OpLog {
         send: &mut BTreeMap<OrderKey, usize>,
     ) {
         let mut next = Some(*wanted);
-        while let Some(hash) = next {
+        for _ in 0..MAX_BRANCH {
+            let Some(hash) = next else { return };
             let Some(index) = self.index.get(&hash) else { return };
             let Some(node) = self.node(*index).filter(|node| visible(node)) else { return };
             let id = node.op.id;
-            let has = held.get(&(id.device, id.incarnation)).is_some_and(|chain| id.seq <= chain.seq);
+            // Of someone who is frozen, the other side may hold another branch under the same numbers.
+            let has =
+                !self.is_frozen(&id.device) && held.get(&(id.device, id.incarnation)).is_some_and(|chain| id.seq <= chain.seq);
             if (has && hash != *wanted) || send.insert(node.key(), *index).is_some() {
                 return;
             }
