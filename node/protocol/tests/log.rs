@@ -12,6 +12,8 @@ mod chat;
 mod convergence;
 #[path = "log/identity.rs"]
 mod identity;
+#[path = "log/memory.rs"]
+mod memory;
 #[path = "log/model.rs"]
 mod model;
 #[path = "log/parsers.rs"]

@@ -172,7 +172,7 @@ impl AclState {
         &self.secrets
     }
 
-    /// Someone left or was revoked after the newest secret was made: an admin should rotate it.
+    /// Someone left or was revoked after the newest secret was made, or was admitted beside it and cannot open it: an admin should rotate.
     pub fn rotation_due(&self) -> bool {
         self.rotation_due
     }
@@ -295,7 +295,8 @@ fn read_secrets(log: &AclLog, authority: &Authority, known: &BTreeMap<OpHash, Ze
     generations.sort_by_key(|node| node.key());
     if let Some(newest) = generations.last() {
         let mut counted = authority.revocations().values().flatten();
-        state.rotation_due = counted.any(|revocation| !newest.past.contains(*revocation));
+        state.rotation_due = counted.any(|revocation| !newest.past.contains(*revocation))
+            || state.roster.keys().any(|device| !reaches(log, authority, &generations, newest, device));
     }
     for node in generations.iter().rev() {
         if let Some(secret) = known.get(&node.hash)
@@ -310,4 +311,23 @@ fn read_secrets(log: &AclLog, authority: &Authority, known: &BTreeMap<OpHash, Ze
     }
     state.secrets.reverse();
     state.secret_ops.reverse();
+}
+
+/// Whether a member can open the newest generation: by a box of its own, or because whoever admitted it knew that generation. A large
+/// roster has its boxes in several operations of one author and moment.
+fn reaches(log: &AclLog, authority: &Authority, generations: &[&AclNode], newest: &AclNode, device: &DeviceId) -> bool {
+    let mut same =
+        generations.iter().rev().filter(|node| node.op.author == newest.op.author && node.op.time_ms == newest.op.time_ms);
+    let boxed = same.any(|node| match &node.op.kind {
+        AclKind::Secret(secret) => secret.boxes.iter().any(|entry| entry.device == *device),
+        _ => false,
+    });
+    let newest = log.index_of(&newest.hash);
+    boxed
+        || authority.about(device).iter().any(|index| {
+            authority.is_valid(*index)
+                && log.node(*index).is_some_and(|node| {
+                    matches!(node.op.kind, AclKind::Admit(_)) && newest.is_some_and(|newest| node.past.contains(newest))
+                })
+        })
 }

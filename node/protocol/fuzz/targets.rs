@@ -1,0 +1,263 @@
+//! The bodies of the fuzz targets: plain functions that panic when a rule is broken. `tests/log/parsers.rs` runs all of them on stable,
+//! over the corpus, its truncations and its mutations.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use conclave_protocol::chat::Body;
+use conclave_protocol::chat::read::ReadMark;
+use conclave_protocol::identity::{AccountKey, DeviceKey, DeviceList, ListedDevice, MemberCard};
+use conclave_protocol::knock::{Admitted, Challenge, Knock, SignedKnock};
+use conclave_protocol::link::Link;
+use conclave_protocol::log::acl::{ACL_LABEL, AclOp, Role};
+use conclave_protocol::log::op::{EquivocationProof, OP_LABEL, OP_PADDING, Op};
+use conclave_protocol::log::sync::{MAX_ROOM_FRAME, RoomFrame};
+use conclave_protocol::media::packetizer::{PayloadHeader, parse_audio_payload};
+use conclave_protocol::negotiation::{Signal, parse_fingerprints};
+use conclave_protocol::room::record::Record;
+use conclave_protocol::room::{CreateRoom, Me, Room};
+use conclave_protocol::wire::{FrameDecoder, Signed, decode, encode, encode_frame};
+
+/// All targets, by the names under which cargo-fuzz knows them.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("wire_value", wire_value),
+    ("frames", frames),
+    ("acl_op", acl_op),
+    ("op", op),
+    ("room_frame", room_frame),
+    ("record", record),
+    ("chat_body", chat_body),
+    ("read_mark", read_mark),
+    ("identity", identity),
+    ("link", link),
+    ("signal", signal),
+    ("media_payload", media_payload),
+    ("knock", knock),
+    ("signed_input", signed_input),
+];
+
+/// What decodes is the same after another round.
+pub fn wire_value(data: &[u8]) {
+    if let Ok(signed) = decode::<Signed>(data) {
+        assert_eq!(decode::<Signed>(&encode(&signed)), Ok(signed));
+    }
+    let _ = decode::<Vec<u64>>(data);
+    let _ = decode::<String>(data);
+}
+
+/// No frame is over the limit, and cutting the stream elsewhere gives the same frames.
+pub fn frames(data: &[u8]) {
+    const LIMIT: usize = 4096;
+    let read = |piece: usize| {
+        let mut decoder = FrameDecoder::new(LIMIT);
+        let mut frames = Vec::new();
+        for bytes in data.chunks(piece) {
+            decoder.push(bytes);
+            loop {
+                match decoder.next() {
+                    Ok(Some(frame)) => frames.push(frame),
+                    Ok(None) => break,
+                    Err(error) => return (frames, Some(error)),
+                }
+            }
+        }
+        (frames, None)
+    };
+    let whole = read(data.len().max(1));
+    assert!(whole.0.iter().all(|frame| frame.len() <= LIMIT));
+    assert_eq!(whole, read(1));
+    assert_eq!(whole, read(7));
+    if whole.1.is_none() {
+        let again: Vec<u8> = whole.0.iter().flat_map(|frame| encode_frame(frame)).collect();
+        assert!(data.starts_with(&again));
+    }
+}
+
+pub fn acl_op(data: &[u8]) {
+    if let Ok(op) = AclOp::decode(data) {
+        assert_eq!(AclOp::decode(&op.encode()), Ok(op));
+    }
+}
+
+pub fn op(data: &[u8]) {
+    if let Ok(op) = Op::decode(data) {
+        let bytes = op.encode();
+        assert_eq!(bytes.len() % OP_PADDING, 0);
+        assert_eq!(Op::decode(&bytes), Ok(op));
+    }
+}
+
+pub fn room_frame(data: &[u8]) {
+    if let Ok(frame) = RoomFrame::decode(data) {
+        let bytes = frame.encode();
+        assert!(bytes.len() <= MAX_ROOM_FRAME);
+        assert_eq!(RoomFrame::decode(&bytes), Ok(frame));
+    }
+}
+
+pub fn record(data: &[u8]) {
+    if let Ok(record) = Record::decode(data) {
+        assert_eq!(record.key().len(), 33);
+        assert_eq!(Record::decode(&record.encode()), Ok(record));
+    }
+}
+
+/// The first byte is the kind.
+pub fn chat_body(data: &[u8]) {
+    let Some((kind, bytes)) = data.split_first() else { return };
+    match Body::decode(u32::from(*kind), bytes) {
+        Body::Newer => assert!(*kind == 0 || *kind > 4),
+        Body::Invalid => assert!((1..=4).contains(kind)),
+        body => {
+            let (again, bytes) = body.encode();
+            assert_eq!(Body::decode(again, &bytes), body);
+        }
+    }
+}
+
+pub fn read_mark(data: &[u8]) {
+    if let Ok(mark) = ReadMark::decode(data) {
+        assert_eq!(ReadMark::decode(&mark.encode()), Ok(mark));
+    }
+}
+
+pub fn identity(data: &[u8]) {
+    if let Ok(card) = decode::<MemberCard>(data) {
+        let _ = card.check();
+    }
+    if let Ok(chain) = decode::<Vec<Signed>>(data) {
+        let _ = DeviceList::parse(chain);
+    }
+}
+
+pub fn link(data: &[u8]) {
+    if let Ok(text) = core::str::from_utf8(data) {
+        let _ = Link::parse(text);
+    }
+}
+
+pub fn signal(data: &[u8]) {
+    if let Ok(text) = core::str::from_utf8(data) {
+        let _ = parse_fingerprints(text);
+    }
+    if let Ok(signal) = decode::<Signal>(data) {
+        let _ = encode(&signal);
+    }
+}
+
+pub fn media_payload(data: &[u8]) {
+    if let Some((_, piece)) = PayloadHeader::parse(data) {
+        assert!(piece.len() <= data.len());
+    }
+    let _ = parse_audio_payload(data);
+}
+
+pub fn knock(data: &[u8]) {
+    let _ = decode::<SignedKnock>(data);
+    let _ = decode::<Knock>(data);
+    let _ = decode::<Challenge>(data);
+    let _ = decode::<Admitted>(data);
+}
+
+/// What a member signs, however odd: the first byte says who signs what, the rest is the payload. A room takes it without a panic, and
+/// comes to the same after a restart.
+pub fn signed_input(data: &[u8]) {
+    let Some((choice, payload)) = data.split_first() else { return };
+    WORLD.with_borrow(|world| {
+        let Ok(mut room) = Room::load(world.founder.clone(), world.room, world.records.clone(), 77) else { return };
+        let key = if choice & 1 == 0 { &world.admin } else { &world.member };
+        let applied = match (choice >> 1) % 4 {
+            0 => room.handle_acl_ops(vec![key.signed(ACL_LABEL, &world.room, payload.to_vec())]),
+            1 => room.handle_ops(vec![key.signed(OP_LABEL, &world.room, payload.to_vec())]),
+            2 => {
+                let signed = key.signed(OP_LABEL, &world.room, payload.to_vec());
+                match world.records.iter().rev().find(|record| matches!(record, Record::Op(_))) {
+                    Some(Record::Op(other)) => room.handle_proof(EquivocationProof::new(signed, other.clone())),
+                    _ => return,
+                }
+            }
+            _ => match RoomFrame::decode(payload) {
+                Ok(RoomFrame::AclOps(ops)) => room.handle_acl_ops(ops),
+                Ok(RoomFrame::Ops(ops)) => room.handle_ops(ops),
+                Ok(RoomFrame::Proof(proof)) => room.handle_proof(*proof),
+                Ok(RoomFrame::Summary(summary)) => {
+                    let _ = room.ops_missing(&world.member.id(), &summary, 4096);
+                    return;
+                }
+                Ok(RoomFrame::AclHeads(heads)) => {
+                    let _ = room.acl_missing(&heads);
+                    return;
+                }
+                _ => return,
+            },
+        };
+        let records: Vec<Record> = world.records.iter().cloned().chain(applied.records).collect();
+        let Ok(again) = Room::load(world.founder.clone(), world.room, records, 78) else { panic!("the records do not open") };
+        assert_eq!(again.acl(), room.acl());
+        assert!(again.chat().messages().eq(room.chat().messages()));
+    });
+}
+
+struct World {
+    founder: Me,
+    admin: Arc<DeviceKey>,
+    member: Arc<DeviceKey>,
+    room: conclave_protocol::id::RoomId,
+    records: Vec<Record>,
+}
+
+thread_local! {
+    static WORLD: RefCell<World> = RefCell::new(world());
+}
+
+/// The keys with which [`signed_input`] signs, so that a corpus can be made for it.
+pub fn signed_input_world() -> (conclave_protocol::id::RoomId, Vec<Record>) {
+    WORLD.with_borrow(|world| (world.room, world.records.clone()))
+}
+
+fn world() -> World {
+    const NOW_MS: u64 = 1_800_000_000_000;
+    let mut rng = Counting(1);
+    let mut person = |name: &str| {
+        let (key, account) = (DeviceKey::generate(&mut rng), AccountKey::generate(&mut rng));
+        let list = DeviceList::found(&account, ListedDevice { device: key.id(), seal_key: key.seal_key() }, NOW_MS);
+        let card = MemberCard::new(&key, &list, name).expect("a card");
+        Me { key: Arc::new(key), card }
+    };
+    let (founder, admin, member) = (person("Founder"), person("Admin"), person("Member"));
+    let wish = CreateRoom { name: "Fuzzed".to_owned(), approval: true, full_history: true };
+    let (mut room, mut applied) = Room::create(founder.clone(), wish, 1, NOW_MS, &mut rng).expect("a room");
+    let mut records = applied.records;
+    for (card, role) in [(&admin.card, Role::Admin), (&member.card, Role::Member)] {
+        applied = room.admit(card.clone(), role, None, NOW_MS, &mut rng).expect("an admission");
+        records.extend(applied.records);
+    }
+    let (mut theirs, _) = Room::join(member.clone(), room.id(), room.acl_missing(&[]), 2).expect("a member");
+    let text = conclave_protocol::chat::Text { body: "hello".to_owned(), reply_to: None, mentions: Vec::new() };
+    records.extend(theirs.say(text, NOW_MS).expect("a message").records);
+    World { founder, admin: admin.key, member: member.key, room: room.id(), records }
+}
+
+struct Counting(u64);
+
+impl rand_core::TryRng for Counting {
+    type Error = core::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        self.try_next_u64().map(|value| value as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Ok(self.0.rotate_left(29))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        for byte in bytes {
+            *byte = (self.try_next_u64()? >> 32) as u8;
+        }
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Counting {}
