@@ -18,4 +18,5 @@ pub mod proof;
 pub mod room;
 pub mod wire;
 
+mod allowance;
 mod open_enum;

@@ -5,20 +5,22 @@
 //! takes its own offer back (W3C WebRTC, section 10.7). At most one operation of the transport is under way at any time; what arrives
 //! meanwhile waits. A failed attempt is thrown away, and a new machine begins with a new nonce, by which the other side sees it.
 
-use core::fmt;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
+use crate::allowance::Allowance;
 use crate::id::{CallId, DeviceId, RoomId};
 use crate::identity::{self, DeviceKey};
-use crate::open_enum::open_enum;
 
+mod ledger;
+mod message;
 mod sdp;
 
+pub use ledger::FingerprintLedger;
+pub use message::{Candidate, Description, DescriptionKind, Empty, Fingerprint, Hello, Nonce, Signal, SignalBody, binding};
 pub use sdp::{FingerprintError, parse_fingerprints};
 
 /// Signature label of the binding of a certificate to a device.
@@ -34,130 +36,6 @@ const MAX_WAITING: usize = 8;
 /// Descriptions a peer may send at once, and the time in which one more is allowed again.
 const DESCRIPTION_BURST: u32 = 16;
 const DESCRIPTION_INTERVAL: Duration = Duration::from_secs(2);
-/// Certificates that one call may see from one device: it draws a new one whenever it starts anew.
-const MAX_FINGERPRINTS_PER_DEVICE: usize = 64;
-
-/// SHA-256 of a DER certificate (RFC 8122).
-pub type Fingerprint = [u8; 32];
-
-/// Random, one for each attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
-#[cbor(transparent)]
-pub struct Nonce(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 16]);
-
-/// Which half of an exchange a description is. Also the role that is signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
-#[cbor(index_only)]
-pub enum DescriptionKind {
-    /// Proposes.
-    #[n(0)]
-    Offer,
-    /// Accepts.
-    #[n(1)]
-    Answer,
-}
-
-/// A message between two negotiations.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Signal {
-    /// The call it belongs to; one of another call is ignored.
-    #[n(0)]
-    pub call: CallId,
-    /// The receiver's nonce; what is meant for an earlier attempt is ignored. Absent in `Hello`.
-    #[n(1)]
-    pub to: Option<Nonce>,
-    /// What it says.
-    #[n(2)]
-    pub body: SignalBody,
-}
-
-open_enum! {
-    /// What a [`Signal`] says.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub enum SignalBody {
-        /// Opens an attempt.
-        0 => Hello(Hello),
-        /// An offer or an answer.
-        1 => Description(Description),
-        /// One address to try.
-        2 => Candidate(Candidate),
-        /// No more addresses come for the latest description.
-        3 => EndOfCandidates(Empty),
-        /// The sender closes the connection.
-        4 => Bye(Empty),
-    }
-}
-
-/// A body with nothing in it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Empty {}
-
-/// Opens an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Hello {
-    /// The sender's, for the receiver to sign.
-    #[n(0)]
-    pub nonce: Nonce,
-    /// The receiver's, as far as the sender knows it. Where it is not the receiver's own, the receiver answers.
-    #[n(1)]
-    pub yours: Option<Nonce>,
-}
-
-/// An offer or an answer, with the signed fingerprint of its certificate.
-#[derive(Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Description {
-    /// Offer or answer.
-    #[n(0)]
-    pub kind: DescriptionKind,
-    /// The offer's number, counted by who offers; an answer repeats it.
-    #[n(1)]
-    pub number: u32,
-    /// At most [`MAX_SDP_LEN`] bytes.
-    #[n(2)]
-    pub sdp: String,
-    /// Of the sender's certificate.
-    #[cbor(n(3), with = "minicbor::bytes")]
-    pub fingerprint: Fingerprint,
-    /// By the sender's device key, over what [`binding`] gives.
-    #[cbor(n(4), with = "minicbor::bytes")]
-    pub sig: [u8; 64],
-}
-
-impl fmt::Debug for Description {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The text names addresses.
-        f.debug_struct("Description")
-            .field("kind", &self.kind)
-            .field("number", &self.number)
-            .field("bytes", &self.sdp.len())
-            .finish()
-    }
-}
-
-/// One address to try, as trickle ICE gives it (RFC 8838).
-#[derive(Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Candidate {
-    /// The `candidate:` attribute, at most [`MAX_CANDIDATE_LEN`] bytes.
-    #[n(0)]
-    pub candidate: String,
-    /// Which media section, by name.
-    #[n(1)]
-    pub mid: Option<String>,
-    /// Which media section, by number.
-    #[n(2)]
-    pub line: Option<u16>,
-}
-
-impl fmt::Debug for Candidate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Candidate").field("line", &self.line).field("bytes", &self.candidate.len()).finish()
-    }
-}
 
 /// Why the peer is not who signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -233,53 +111,6 @@ pub enum NegotiationOutput {
     Closed,
 }
 
-/// Which certificate belongs to which device, over one call: a certificate that two devices sign is refused (RFC 8844).
-#[derive(Debug, Clone)]
-pub struct FingerprintLedger {
-    owners: BTreeMap<Fingerprint, DeviceId>,
-}
-
-impl FingerprintLedger {
-    /// Holds one's own certificate from the start, so that nobody can present it back.
-    pub fn new(me: DeviceId, mine: Fingerprint) -> Self {
-        Self { owners: BTreeMap::from([(mine, me)]) }
-    }
-
-    /// Whether the certificate can be this device's, and remembers it as such.
-    fn claim(&mut self, device: DeviceId, fingerprint: Fingerprint) -> bool {
-        if let Some(owner) = self.owners.get(&fingerprint) {
-            return *owner == device;
-        }
-        if self.owners.values().filter(|owner| **owner == device).count() >= MAX_FINGERPRINTS_PER_DEVICE {
-            return false;
-        }
-        self.owners.insert(fingerprint, device);
-        true
-    }
-}
-
-/// The exact bytes that are signed, behind label and room: `call ‖ signer ‖ peer ‖ fingerprint ‖ role ‖ peer's nonce`.
-pub fn binding(
-    call: CallId,
-    signer: DeviceId,
-    peer: DeviceId,
-    fingerprint: &Fingerprint,
-    role: DescriptionKind,
-    peer_nonce: Nonce,
-) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(16 + 32 + 32 + 32 + 1 + 16);
-    bytes.extend_from_slice(call.as_bytes());
-    bytes.extend_from_slice(signer.as_bytes());
-    bytes.extend_from_slice(peer.as_bytes());
-    bytes.extend_from_slice(fingerprint);
-    bytes.push(match role {
-        DescriptionKind::Offer => 0,
-        DescriptionKind::Answer => 1,
-    });
-    bytes.extend_from_slice(&peer_nonce.0);
-    bytes
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Stable,
@@ -337,8 +168,7 @@ pub struct Negotiation {
     /// Ours, the latest [`MAX_CANDIDATES`], for a peer that missed them.
     sent_candidates: VecDeque<Candidate>,
     gathered: bool,
-    allowance: u32,
-    allowance_at: Duration,
+    allowance: Allowance,
     outputs: VecDeque<NegotiationOutput>,
 }
 
@@ -365,8 +195,7 @@ impl Negotiation {
             end_of_candidates: false,
             sent_candidates: VecDeque::new(),
             gathered: false,
-            allowance: DESCRIPTION_BURST,
-            allowance_at: now,
+            allowance: Allowance::new(DESCRIPTION_BURST, DESCRIPTION_INTERVAL, now),
             outputs: VecDeque::new(),
         };
         machine.send_hello();
@@ -523,7 +352,7 @@ impl Negotiation {
     }
 
     fn handle_description(&mut self, description: Description, ledger: &mut FingerprintLedger, now: Duration) {
-        if !self.allow(now) || self.waiting.len() >= MAX_WAITING {
+        if !self.allowance.take(now) || self.waiting.len() >= MAX_WAITING {
             return self.end(NegotiationOutput::Failed(NegotiationError::Flood));
         }
         if let Err(reason) = self.check(&description, ledger) {
@@ -649,19 +478,6 @@ impl Negotiation {
         }
         self.verified = true;
         self.outputs.push_back(NegotiationOutput::Verified);
-    }
-
-    fn allow(&mut self, now: Duration) -> bool {
-        while self.allowance < DESCRIPTION_BURST && self.allowance_at + DESCRIPTION_INTERVAL <= now {
-            self.allowance += 1;
-            self.allowance_at += DESCRIPTION_INTERVAL;
-        }
-        if self.allowance == DESCRIPTION_BURST {
-            self.allowance_at = now;
-        }
-        let allowed = self.allowance > 0;
-        self.allowance = self.allowance.saturating_sub(1);
-        allowed
     }
 
     fn send_hello(&mut self) {

@@ -10,6 +10,7 @@ use super::{
     Admitted, Challenge, DoorMessage, KNOCK_LABEL, Knock, KnockMessage, MAX_KNOCK_FRAME, REPLY_TIMEOUT, RefusalCode, Refused,
     VERSION, Waiting, commitment, compare_code,
 };
+use crate::allowance::Allowance;
 use crate::id::{DeviceId, OpHash, RoomId};
 use crate::identity::{MemberCard, verify};
 use crate::log::acl::Role;
@@ -136,12 +137,6 @@ struct Pending {
     stage: Stage,
     /// Forgotten then, unless they knock again.
     expires: Option<Duration>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Allowance {
-    left: u32,
-    at: Duration,
 }
 
 /// All doors of this device.
@@ -480,20 +475,10 @@ impl Doorkeeper {
     /// Counts one knock of a device.
     fn allow(&mut self, peer: DeviceId, now: Duration) -> bool {
         if self.allowances.len() >= MAX_COUNTED && !self.allowances.contains_key(&peer) {
-            let quietest = self.allowances.iter().min_by_key(|(_, allowance)| allowance.at).map(|(device, _)| *device);
+            let quietest = self.allowances.iter().min_by_key(|(_, allowance)| allowance.touched()).map(|(device, _)| *device);
             quietest.map(|device| self.allowances.remove(&device));
         }
-        let allowance = self.allowances.entry(peer).or_insert(Allowance { left: KNOCK_BURST, at: now });
-        while allowance.left < KNOCK_BURST && allowance.at + KNOCK_INTERVAL <= now {
-            allowance.left += 1;
-            allowance.at += KNOCK_INTERVAL;
-        }
-        if allowance.left == KNOCK_BURST {
-            allowance.at = now;
-        }
-        let allowed = allowance.left > 0;
-        allowance.left = allowance.left.saturating_sub(1);
-        allowed
+        self.allowances.entry(peer).or_insert_with(|| Allowance::new(KNOCK_BURST, KNOCK_INTERVAL, now)).take(now)
     }
 }
 

@@ -372,9 +372,13 @@ impl JitterBuffer {
         self.smoothed_delay_us += (delay - self.smoothed_delay_us) / 8;
         let mut position = position;
         if delay - self.target_us > EXCESS_HARD_US {
-            while self.waiting.len() > 1 && self.delay_us(position, now) > self.target_us {
-                position = self.cut(position);
+            while self.waiting.len() > 1
+                && let Some((&oldest, _)) = self.waiting.first_key_value()
+                && self.delay_us(oldest, now) > self.target_us
+            {
+                position = self.cut(oldest);
             }
+            position = self.skip_gap(position, now);
             if self.delay_us(position, now) - self.target_us > EXCESS_HARD_US {
                 // Everything that waits is old: the path has become slower.
                 let newest = self.arrivals.back().copied();
@@ -394,6 +398,17 @@ impl JitterBuffer {
             position = self.cut(position);
         }
         position
+    }
+
+    /// Leaves out as much of a gap before the next packet as the delay is too long, at one stroke: a sender may claim any gap.
+    fn skip_gap(&mut self, position: i64, now: Duration) -> i64 {
+        let Some((&timestamp, next)) = self.waiting.first_key_value() else { return position };
+        let gap = (timestamp - position) / i64::from(FRAME_TICKS);
+        let excess = (self.delay_us(position, now) - self.target_us) / FRAME_US;
+        let frames = gap.min(excess).max(0);
+        self.stats.accelerated += frames.unsigned_abs();
+        self.last_sequence = self.last_sequence.map(|last| last.saturating_add(frames).min(next.sequence - 1));
+        position + frames * i64::from(FRAME_TICKS)
     }
 
     /// Leaves out the frame at `position`.

@@ -255,6 +255,24 @@ fn a_sender_that_begins_anew_is_played_again_at_once() {
 }
 
 #[test]
+fn a_claimed_gap_of_hours_costs_no_time() {
+    let mut buffer = JitterBuffer::new();
+    let started = std::time::Instant::now();
+    for index in 0..1_000_u32 {
+        let packet = AudioPacket {
+            sequence: (index * 2) as u16,
+            // Forward by eleven hours, and by half a frame less than the time that has passed.
+            timestamp: (index / 2).wrapping_mul(2_000_000_000).wrapping_add(index * 480),
+            level: 10,
+            payload: vec![1],
+        };
+        buffer.push(packet, ms(u64::from(index) * 20));
+        buffer.pull(ms(u64::from(index) * 20));
+    }
+    assert!(started.elapsed() < ms(5_000));
+}
+
+#[test]
 fn hostile_packets_neither_fill_nor_stop_the_buffer() {
     let mut rng = Seeded(4);
     let mut buffer = JitterBuffer::new();
