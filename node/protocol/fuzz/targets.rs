@@ -18,8 +18,11 @@ use conclave_protocol::room::record::Record;
 use conclave_protocol::room::{CreateRoom, Me, Room};
 use conclave_protocol::wire::{FrameDecoder, Signed, decode, encode, encode_frame};
 
+/// Takes whatever bytes there are.
+pub type Target = fn(&[u8]);
+
 /// All targets, by the names under which cargo-fuzz knows them.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("wire_value", wire_value),
     ("frames", frames),
     ("acl_op", acl_op),

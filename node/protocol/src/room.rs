@@ -392,7 +392,8 @@ impl Room {
         self.ops.get(id).is_some_and(|node| node.valid)
     }
 
-    /// Operations wait for others that are not here: another [`Room::summary`] asks for them by name.
+    /// Operations wait for others that are not here: another [`Room::summary`] asks for them by name. They may also wait for the ACL log, so
+    /// [`Room::acl_heads`] goes with it.
     pub fn wants_more(&self) -> bool {
         self.ops.wants_more()
     }

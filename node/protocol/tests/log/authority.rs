@@ -435,3 +435,69 @@ fn a_name_is_what_its_owner_last_said() {
     founder.revokes(member.id());
     assert_eq!(founder.room.acl().name_of(&member.id()), Some("Morgan"));
 }
+
+#[test]
+fn a_large_roster_gets_the_secret_in_several_operations() {
+    let mut founder = Peer::founds("Fatima", true);
+    let cards: Vec<_> = (0..130).map(|n| person(&format!("Person {n}")).card).collect();
+    for card in &cards {
+        let now = founder.tick();
+        let applied = founder.room.admit(card.clone(), Role::Viewer, None, now, &mut Seeded(now)).unwrap();
+        founder.keep(applied);
+    }
+    let revoke = founder.revokes(cards[0].device);
+    assert_eq!(revoke.len(), 3, "the revocation, and two operations with boxes");
+    assert!(!founder.room.acl().rotation_due());
+    assert_eq!(founder.room.acl().secrets().len(), 2);
+    for name in ["Person 1", "Person 129"] {
+        let member = founder.begin(person(name));
+        assert_eq!(member.room.acl().secrets(), founder.room.acl().secrets());
+        assert!(!member.room.acl().rotation_due());
+    }
+}
+
+#[test]
+fn a_revocation_keeps_what_was_written_in_more_starts_than_it_can_name() {
+    let (mut founder, mut admin, member) = founder_admin_member();
+    let mut member = member;
+    for start in 0..150 {
+        member = member.reopened(100 + start);
+        member.says(&format!("start {start}"));
+    }
+    sync(&mut founder, &mut member);
+    founder.revokes(member.id());
+    sync(&mut founder, &mut admin);
+    assert_eq!(founder.bodies().len(), 150);
+    assert_eq!(admin.bodies(), founder.bodies());
+}
+
+#[test]
+fn a_room_opens_only_with_its_beginning_and_for_those_it_admits() {
+    use conclave_protocol::room::{Room, RoomError};
+    let (mut founder, _, member) = founder_admin_member();
+    founder.says("hello");
+    let (id, me) = (founder.room.id(), person("Stranger"));
+    assert_eq!(Room::load(me.clone(), id, founder.stored[1..].to_vec(), 1).err(), Some(RoomError::NoGenesis));
+    assert_eq!(Room::join(me.clone(), id, founder.room.acl_missing(&[]), 1).err(), Some(RoomError::NotAdmitted));
+    let other = Peer::founds("Other", true);
+    assert_eq!(Room::join(me, id, other.room.acl_missing(&[]), 1).err(), Some(RoomError::NoGenesis));
+    // Records come back in any order.
+    let mut records = founder.stored.clone();
+    records.reverse();
+    let reopened = Room::load(founder.me.clone(), id, records, 9).unwrap();
+    assert_eq!(reopened.acl(), founder.room.acl());
+    assert_eq!(reopened.chat().len(), 1);
+    assert!(founder.room.acl().is_member(&member.id()));
+}
+
+#[test]
+fn records_come_back_as_they_were_and_have_one_name_each() {
+    use conclave_protocol::room::record::Record;
+    let (mut founder, ..) = founder_admin_member();
+    founder.says("hello");
+    let mut names = std::collections::BTreeSet::new();
+    for record in &founder.stored {
+        assert_eq!(Record::decode(&record.encode()).as_ref(), Ok(record));
+        assert!(names.insert(record.key()));
+    }
+}

@@ -183,10 +183,27 @@ fn newcomers_read_from_their_admission_on_where_the_room_says_so() {
     let reopened = c.reopened(5);
     assert_eq!(reopened.bodies(), c.bodies());
     // Pushed at it, older ones are refused.
-    let old: Vec<_> = signed(&a.stored).into_iter().filter(|op| op_decodes(op)).take(1).collect();
+    let old: Vec<_> = signed(&a.stored).into_iter().filter(op_decodes).take(1).collect();
     assert_eq!(c.takes_ops(&old).refused.not_permitted, 1);
 }
 
 fn op_decodes(signed: &conclave_protocol::wire::Signed) -> bool {
     conclave_protocol::log::op::Op::decode(&signed.payload).is_ok()
+}
+
+#[test]
+fn another_message_in_a_long_chat_costs_what_it_costs_in_a_short_one() {
+    let (mut a, mut b, _) = three();
+    for n in 0..10_000 {
+        a.says(&n.to_string());
+    }
+    sync(&mut a, &mut b);
+    assert_eq!(b.room.chat().len(), 10_000);
+    // A second look at the log would need at least a byte for each operation; some appends also grow a table.
+    let mut said = Vec::new();
+    let own = (0..8).map(|n| crate::memory::peak_of(|| said.push(a.says(&format!("more {n}")))).1).min();
+    let ops: Vec<_> = signed(&a.stored).into_iter().rev().take(8).collect();
+    let taken = ops.iter().rev().map(|op| crate::memory::peak_of(|| b.takes_ops(std::slice::from_ref(op))).1).min();
+    assert!(own < Some(9_000) && taken < Some(9_000), "{own:?} {taken:?}");
+    assert_eq!(b.bodies().len(), 10_008);
 }

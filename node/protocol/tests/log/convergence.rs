@@ -45,7 +45,7 @@ impl World {
             (36..39, Some(id)) => drop(peer.act(|room, now, _| room.delete(id, now))),
             (39..45, Some(id)) => {
                 let emoji = ["👍", "🎉"][pick % 2].to_owned();
-                drop(peer.act(|room, now, _| room.react(id, emoji, pick % 3 != 0, now)));
+                drop(peer.act(|room, now, _| room.react(id, emoji, !pick.is_multiple_of(3), now)));
             }
             (45..55, _) => self.admit(who, role, pick),
             (55..60, _) => drop(peer.act(|room, now, rng| room.revoke(target, now, rng))),

@@ -346,7 +346,7 @@ fn an_unknown_acl_operation_is_kept_passed_on_and_without_effect() {
     let newer = forge_acl(&member.me.key, &founder.room.id(), &parents, AclKind::Unknown { kind: 41, body: vec![1, 2, 3] });
     assert_eq!(AclOp::decode(&newer.payload).unwrap().kind, AclKind::Unknown { kind: 41, body: vec![1, 2, 3] });
     let before = founder.roster();
-    assert_eq!(founder.takes_acl(&[newer.clone()]).records.len(), 1);
+    assert_eq!(founder.takes_acl(std::slice::from_ref(&newer)).records.len(), 1);
     assert_eq!(founder.roster(), before);
     sync(&mut founder, &mut member);
     assert!(signed(&member.stored).contains(&newer));
