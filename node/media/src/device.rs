@@ -116,7 +116,8 @@ impl VideoSpec {
         }
     }
 
-    fn open(self) -> Result<Box<dyn VideoSource>, MediaError> {
+    /// Opens it. It may take as long as the device takes.
+    pub fn open(self) -> Result<Box<dyn VideoSource>, MediaError> {
         Ok(match self {
             Self::TestCard { width, height, fps } => Box::new(TestCardSource::new(width, height, fps)?),
             Self::File(path) => Box::new(Y4mSource::open(&path)?),

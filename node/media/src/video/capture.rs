@@ -136,7 +136,8 @@ impl Rate {
         if at + self.interval / 4 < self.due {
             return false;
         }
-        self.due = (self.due + self.interval).max(at);
+        // What was late is not made up for.
+        self.due = if self.due + self.interval < at { at + self.interval } else { self.due + self.interval };
         true
     }
 }
@@ -193,6 +194,14 @@ mod tests {
         assert_eq!(taken_of(15, 30), 150);
         assert!((295..=305).contains(&taken_of(60, 30)));
         assert!((145..=155).contains(&taken_of(25, 15)));
+    }
+
+    #[test]
+    fn nothing_is_made_up_for_after_a_pause() {
+        let mut rate = Rate::new(10);
+        let times = [5000, 5016, 5033, 5100, 9000, 9016, 9100];
+        let taken: Vec<u64> = times.into_iter().filter(|at| rate.takes(Duration::from_millis(*at))).collect();
+        assert_eq!(taken, [5000, 5100, 9000, 9100]);
     }
 
     #[test]

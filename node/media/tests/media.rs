@@ -1,0 +1,12 @@
+//! Capture, codecs and streams as their users meet them: through the public interface, with the real codecs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+#[path = "media/codecs.rs"]
+mod codecs;
+#[cfg(target_os = "linux")]
+#[path = "media/screen.rs"]
+mod screen;
+#[path = "media/speed.rs"]
+mod speed;
+#[path = "media/streams.rs"]
+mod streams;
