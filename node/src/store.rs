@@ -91,37 +91,28 @@ impl Store {
         Self::open_in(Directory::take(dir)?, protection)
     }
 
-    /// What is in `dir`, without its key and without changing anything.
+    /// What is in `dir`, without its key. Only a damaged store is moved, as [`Self::open`] does; all else stays as it is.
     ///
     /// # Errors
-    /// `InUse`, `Damaged` (nothing is moved), `Newer`, `Failed`.
+    /// `InUse`, `Damaged`, `Newer`, `Failed`.
     pub fn peek(dir: &Path) -> Result<Peek, StoreError> {
         if !Directory::has_store(dir) {
             return Ok(Peek::Empty { aside: Directory::kept_aside(dir) });
         }
         let directory = Directory::take(dir)?;
         let file = directory.open_store().map_err(|error| StoreError::failed("opening the store", error))?;
-        let (database, _unreleased) = open_database(FileBackend::new(file)?)?;
-        schema::read(&database, schema::SCHEMA)?;
-        Ok(Peek::Present { protection: read_slot(&database)?.kind })
+        let peeked = (|| {
+            let (database, _unreleased) = open_database(FileBackend::new(file)?)?;
+            schema::read(&database, schema::SCHEMA)?;
+            Ok(Peek::Present { protection: read_slot(&database)?.kind })
+        })();
+        peeked.map_err(|error| keep_aside_if_damaged(error, Some(directory)))
     }
 
     fn open_in(directory: Directory, protection: &Protection) -> Result<Self, StoreError> {
         let file = directory.open_store().map_err(|error| StoreError::failed("opening the store", error))?;
-        match Self::open_on(FileBackend::new(file)?, protection, Some(directory)) {
-            Ok(store) => Ok(store),
-            Err((StoreError::Damaged { reason, .. }, Some(directory))) => {
-                let aside = directory.keep_aside().map_err(|error| {
-                    StoreError::failed(
-                        &format!("the store is damaged ({reason}) and could not be kept aside; it was left as it is"),
-                        error,
-                    )
-                })?;
-                tracing::error!(aside = %aside.display(), reason, "the store is damaged and was kept aside");
-                Err(StoreError::Damaged { reason, aside: Some(aside) })
-            }
-            Err((error, _)) => Err(error),
-        }
+        let opened = Self::open_on(FileBackend::new(file)?, protection, Some(directory));
+        opened.map_err(|(error, directory)| keep_aside_if_damaged(error, directory))
     }
 
     /// Opens, proves sound, and only then lets anything be written. The directory comes back with an error.
@@ -166,6 +157,21 @@ impl Store {
         let closed = database.close();
         drop(directory);
         Ok(closed?)
+    }
+}
+
+/// Moves a damaged store to a place of its own, and says where.
+fn keep_aside_if_damaged(error: StoreError, directory: Option<Directory>) -> StoreError {
+    let (StoreError::Damaged { reason, .. }, Some(directory)) = (&error, directory) else { return error };
+    match directory.keep_aside() {
+        Ok(aside) => {
+            tracing::error!(aside = %aside.display(), reason, "the store is damaged and was kept aside");
+            StoreError::Damaged { reason: reason.clone(), aside: Some(aside) }
+        }
+        Err(failed) => StoreError::failed(
+            &format!("the store is damaged ({reason}) and could not be kept aside; it was left as it is"),
+            failed,
+        ),
     }
 }
 

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use conclave_protocol::id::RoomId;
+use conclave_protocol::room::record::Record;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Store;
@@ -61,6 +63,14 @@ impl StoreHandle {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Commit(batch, answer)).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Records of a room. Returns when they are on disk, and only then may they be sent.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn put_records(&self, room: &RoomId, records: &[Record]) -> Result<(), StoreError> {
+        self.commit(Batch::new().records(room, records)).await
     }
 
     /// Runs `read` on the store's thread, after everything that was asked for before.

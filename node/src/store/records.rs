@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use conclave_protocol::id::{DeviceId, OpHash, RoomId};
+use conclave_protocol::room::record::Record;
 use minicbor::{Decode, Encode};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -130,6 +131,12 @@ impl Batch {
             &[],
             Some(Vec::new()),
         )
+    }
+
+    /// Records of a room, each under its own key.
+    #[must_use]
+    pub fn records(self, room: &RoomId, records: &[Record]) -> Self {
+        records.iter().fold(self, |batch, record| batch.record(room, &record.key(), &record.encode()))
     }
 
     #[must_use]
@@ -270,6 +277,15 @@ impl Store {
         let mut rows = self.scan(Table::Records, room.as_bytes())?;
         rows.sort_by_key(|row| row.number);
         Ok(rows.into_iter().map(|row| (row.key, row.value)).collect())
+    }
+
+    /// Every record of a room, in the order in which they came.
+    ///
+    /// # Errors
+    /// `Damaged` where a row does not open or is no record, `Failed`.
+    pub fn load_room(&self, room: &RoomId) -> Result<Vec<Record>, StoreError> {
+        let rows = self.load_records(room)?;
+        rows.iter().map(|(_, value)| Record::decode(value).map_err(|_| StoreError::damaged("a record is unreadable"))).collect()
     }
 
     /// The rooms of which there are records.

@@ -50,8 +50,15 @@ impl Disk {
     }
 
     pub(super) fn with(content: Vec<u8>) -> Self {
-        let state =
-            State { durable: content.clone(), shown: content, unsynced: Vec::new(), until_cut: None, dead: false, syncs: 0, lies: false };
+        let state = State {
+            durable: content.clone(),
+            shown: content,
+            unsynced: Vec::new(),
+            until_cut: None,
+            dead: false,
+            syncs: 0,
+            lies: false,
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
