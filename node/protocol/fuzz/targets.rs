@@ -3,20 +3,30 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
+use conclave_protocol::call::Call;
 use conclave_protocol::chat::Body;
 use conclave_protocol::chat::read::ReadMark;
+use conclave_protocol::id::DeviceId;
 use conclave_protocol::identity::{AccountKey, DeviceKey, DeviceList, ListedDevice, MemberCard};
-use conclave_protocol::knock::{Admitted, Challenge, Knock, SignedKnock};
+use conclave_protocol::knock::{
+    Admitted, Challenge, DoorMessage, Doorkeeper, DoorkeeperOutput, Knock, Knocker, Rooms, SignedKnock,
+};
 use conclave_protocol::link::Link;
+use conclave_protocol::live::{LiveFrame, MAX_LIVE_FRAME, MediaState};
 use conclave_protocol::log::acl::{ACL_LABEL, AclOp, Role};
 use conclave_protocol::log::op::{EquivocationProof, OP_LABEL, OP_PADDING, Op};
 use conclave_protocol::log::sync::{MAX_ROOM_FRAME, RoomFrame};
-use conclave_protocol::media::packetizer::{PayloadHeader, parse_audio_payload};
-use conclave_protocol::negotiation::{Signal, parse_fingerprints};
+use conclave_protocol::media::jitter::{AudioPacket, CAPACITY, JitterBuffer, MAX_DELAY};
+use conclave_protocol::media::packetizer::{Depacketizer, DepacketizerOutput, MAX_PENDING, PayloadHeader, parse_audio_payload};
+use conclave_protocol::negotiation::{
+    FingerprintLedger, Negotiation, NegotiationConfig, NegotiationOutput, Signal, parse_fingerprints,
+};
+use conclave_protocol::proof::{ProofContext, Prover, Verifier};
 use conclave_protocol::room::record::Record;
 use conclave_protocol::room::{CreateRoom, Me, Room};
-use conclave_protocol::wire::{FrameDecoder, Signed, decode, encode, encode_frame};
+use conclave_protocol::wire::{FrameDecoder, Signed, decode, decode_within, encode, encode_frame};
 
 /// Takes whatever bytes there are.
 pub type Target = fn(&[u8]);
@@ -36,6 +46,11 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("signal", signal),
     ("media_payload", media_payload),
     ("knock", knock),
+    ("knock_talk", knock_talk),
+    ("live_frame", live_frame),
+    ("room_proof", room_proof),
+    ("depacketizer", depacketizer),
+    ("jitter", jitter),
     ("signed_input", signed_input),
 ];
 
@@ -160,6 +175,130 @@ pub fn knock(data: &[u8]) {
     let _ = decode::<Knock>(data);
     let _ = decode::<Challenge>(data);
     let _ = decode::<Admitted>(data);
+}
+
+/// Both machines of a knock take any frame, and an unknown door is never told more than a code.
+pub fn knock_talk(data: &[u8]) {
+    let knocker_card = WORLD.with_borrow(|world| world.founder.card.clone());
+    let link = Link {
+        room: conclave_protocol::id::RoomId([1; 32]),
+        room_name: String::new(),
+        topic_key: [0; 32],
+        inviter: knocker_card.device,
+        admin: knocker_card.account,
+        invite_seed: [7; 32].into(),
+        expires_ms: 0,
+        hints: Vec::new(),
+    };
+    let mut knocker = Knocker::new(&link, knocker_card.clone(), DeviceId([2; 32]), Duration::ZERO, &mut Counting(3));
+    knocker.handle_frame(data, Duration::ZERO);
+    while knocker.poll_output().is_some() {}
+    let mut doorkeeper = Doorkeeper::new(DeviceId([2; 32]));
+    let session = doorkeeper.handle_opened(knocker_card.device, Duration::ZERO, &mut Counting(4));
+    doorkeeper.handle_frame(session, data, &Nowhere, Duration::ZERO, 0);
+    let outputs = core::iter::from_fn(|| doorkeeper.poll_output()).collect::<Vec<_>>();
+    assert!(matches!(
+        outputs.as_slice(),
+        [DoorkeeperOutput::Send { .. }, DoorkeeperOutput::Send { frame, .. }, DoorkeeperOutput::Close { .. }]
+            if matches!(decode(frame), Ok(DoorMessage::Refused(_)))
+    ));
+}
+
+struct Nowhere;
+
+impl Rooms for Nowhere {
+    fn acl(&self, _: &conclave_protocol::id::RoomId) -> Option<&conclave_protocol::log::state::AclState> {
+        None
+    }
+}
+
+/// A presence moves a call, and a signal a negotiation, without a panic.
+pub fn live_frame(data: &[u8]) {
+    let Ok(frame) = decode_within::<LiveFrame>(data, MAX_LIVE_FRAME) else { return };
+    assert_eq!(decode::<LiveFrame>(&encode(&frame)).as_ref(), Ok(&frame));
+    match frame {
+        LiveFrame::Presence(presence) => {
+            let mut call = Call::new(DeviceId([1; 32]), 1);
+            call.join(MediaState::default(), Duration::ZERO, 0, &mut Counting(5));
+            call.handle_presence(DeviceId([2; 32]), presence, Duration::from_secs(1));
+            call.handle_timeout(Duration::from_secs(9));
+            while call.poll_output().is_some() {}
+            assert!(call.peers().count() <= 1);
+        }
+        LiveFrame::Signal(signal) => {
+            let device = WORLD.with_borrow(|world| world.founder.key.clone());
+            let mut ledger = FingerprintLedger::new(device.id(), [9; 32]);
+            let config = NegotiationConfig {
+                room: conclave_protocol::id::RoomId([1; 32]),
+                call: signal.call,
+                peer: DeviceId([2; 32]),
+                fingerprint: [9; 32],
+                device,
+            };
+            let mut negotiation = Negotiation::new(config, Duration::ZERO, &mut Counting(6));
+            negotiation.handle_signal(signal, &mut ledger, Duration::ZERO);
+            while let Some(output) = negotiation.poll_output() {
+                assert!(!matches!(output, NegotiationOutput::ApplyOffer { .. } | NegotiationOutput::ApplyAnswer { .. }));
+            }
+        }
+        LiveFrame::Unknown(_) => {}
+    }
+}
+
+/// Nothing that is made up proves anything.
+pub fn room_proof(data: &[u8]) {
+    let (opener, acceptor) = (DeviceId([1; 32]), DeviceId([2; 32]));
+    let context = ProofContext { stream: "/conclave/room/1", opener, acceptor };
+    let room = conclave_protocol::id::RoomId([3; 32]);
+    let (prover, open) = Prover::new(context.clone(), room, &[4; 32], &mut Counting(7));
+    assert!(prover.handle_accept(data).is_err());
+    assert!(Verifier::handle_open(&context, data, [(room, &[5; 32])], &mut Counting(8)).is_err());
+    let Ok((verifier, _)) = Verifier::handle_open(&context, &open, [(room, &[4; 32])], &mut Counting(8)) else {
+        panic!("its own")
+    };
+    assert!(verifier.handle_confirm(data).is_err());
+}
+
+/// Packets as `sequence, timestamp, length, payload`, each but the last in one byte; a high sequence byte is a step of 2,000.
+pub fn depacketizer(data: &[u8]) {
+    let mut machine = Depacketizer::new();
+    for_each_packet(data, |index, sequence, timestamp, payload| {
+        let now = Duration::from_millis(index * 7);
+        machine.handle_packet(sequence, u32::from(timestamp), payload, now);
+        let mut outputs = 0_u32;
+        while let Some(output) = machine.poll(now) {
+            outputs += 1;
+            assert!(outputs <= MAX_PENDING as u32 + 1);
+            if let DepacketizerOutput::Frame(frame) = output {
+                assert!(frame.data.len() <= data.len());
+            }
+        }
+    });
+}
+
+pub fn jitter(data: &[u8]) {
+    let mut machine = JitterBuffer::new();
+    for_each_packet(data, |index, sequence, timestamp, payload| {
+        let now = Duration::from_millis(index * 11);
+        let timestamp = (u32::from(timestamp) * 960).wrapping_mul(if sequence & 1 == 0 { 1 } else { 70_000 });
+        machine.push(AudioPacket { sequence, timestamp, level: timestamp as u8, payload: payload.to_vec() }, now);
+        if index % 2 == 0 {
+            machine.pull(now);
+        }
+        assert!(machine.len() <= CAPACITY && machine.target_delay() <= MAX_DELAY);
+    });
+}
+
+fn for_each_packet(data: &[u8], mut take: impl FnMut(u64, u16, u8, &[u8])) {
+    let mut rest = data;
+    let mut index = 0;
+    while let Some((&[sequence, timestamp, length], tail)) = rest.split_first_chunk::<3>() {
+        let (payload, tail) = tail.split_at(usize::from(length).min(tail.len()));
+        let sequence = u16::from(sequence & 0x3f) + u16::from(sequence >> 6) * 2_000;
+        take(index, sequence, timestamp, payload);
+        index += 1;
+        rest = tail;
+    }
 }
 
 /// What a member signs, however odd: the first byte says who signs what, the rest is the payload. A room takes it without a panic, and

@@ -4,6 +4,8 @@
 
 #[path = "live/call.rs"]
 mod call;
+#[path = "live/corpus.rs"]
+mod corpus;
 #[path = "live/jitter.rs"]
 mod jitter;
 #[path = "live/knock.rs"]

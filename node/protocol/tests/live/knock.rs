@@ -24,7 +24,7 @@ impl Rooms for Held {
 }
 
 /// A device with a room and its doorkeeper, driven as a node drives it.
-struct Door {
+pub struct Door {
     person: Person,
     rooms: Held,
     doorkeeper: Doorkeeper,
@@ -68,7 +68,7 @@ impl Door {
         *self.rooms.0.keys().next().unwrap()
     }
 
-    fn invite(&mut self, seed: u8, uses: u32, approval: bool) -> Link {
+    pub fn invite(&mut self, seed: u8, uses: u32, approval: bool) -> Link {
         let link = Link {
             room: self.room_id(),
             room_name: "Room".to_owned(),
@@ -145,7 +145,7 @@ impl Door {
     }
 }
 
-fn founder(seed: u64) -> Door {
+pub fn founder(seed: u64) -> Door {
     let person = Person::new("Founder", seed);
     let wish = CreateRoom { name: "Room".to_owned(), approval: true, full_history: true };
     let (room, _) = Room::create(person.me(), wish, 1, 1_000_000, &mut Seeded(seed)).unwrap();
@@ -276,7 +276,7 @@ fn each_kind_of_bad_invitation_has_its_own_code() {
 }
 
 /// The signed knock that an honest knocker would send into this session, changed before it is signed.
-fn forged(link: &Link, guest: &Person, door: &mut Door, change: impl FnOnce(&mut Knock)) -> (SessionId, Vec<u8>) {
+pub fn forged(link: &Link, guest: &Person, door: &mut Door, change: impl FnOnce(&mut Knock)) -> (SessionId, Vec<u8>) {
     let session = door.open(guest.id());
     let challenge = door.outbox.get_mut(&session).unwrap().pop_front().unwrap();
     let Ok(DoorMessage::Challenge(challenge)) = wire::decode(&challenge) else { panic!() };

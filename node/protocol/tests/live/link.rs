@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::support::Seeded;
 
-fn link(hints: usize, seed: u64) -> Link {
+pub fn link(hints: usize, seed: u64) -> Link {
     let mut rng = Seeded(seed);
     let mut bytes = || {
         let mut bytes = [0; 32];

@@ -137,7 +137,7 @@ impl Side {
 }
 
 #[derive(Clone, Debug)]
-struct Pair {
+pub struct Pair {
     a: Side,
     b: Side,
     /// Negotiations that each side still wants to ask for.
@@ -316,7 +316,7 @@ fn the_signed_certificate_is_verified_after_the_handshake() {
 }
 
 /// Runs until `b` is about to receive the offer of `a`, and gives it.
-fn offer_on_its_way() -> (Pair, Signal) {
+pub fn offer_on_its_way() -> (Pair, Signal) {
     let mut pair = Pair::new(5);
     pair.wishes = [1, 0];
     loop {
