@@ -1,23 +1,23 @@
 //! The op log as a set of chains: what is known, what stands, what waits, who is frozen. What stands is a function of the set; it must
 //! never depend on the order of arrival.
 
+mod exchange;
+mod verdicts;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::id::{DeviceId, OpHash, OpId, RoomId};
 use crate::identity::verify;
-use crate::log::acl::{AclKind, MAX_CUTS, OpCut, Revoke};
+use crate::log::acl::{AclKind, MAX_CUTS, OpCut};
 use crate::log::authority::Authority;
 use crate::log::bits::Bits;
 use crate::log::dag::AclLog;
 use crate::log::op::{EquivocationProof, MAX_DEPS, MAX_OP, OP_LABEL, Op};
 use crate::log::pending::{Pending, PendingLimits};
-use crate::log::sync::{ChainSummary, DeviceSummary, MAX_SUMMARY_CHAINS, MAX_WANTS, Summary};
 use crate::log::{MAX_BYTES_PER_AUTHOR, MAX_INCARNATIONS, MAX_OPS_PER_MINUTE, Refused, Rejection};
 use crate::wire::Signed;
 
-/// Most operations sent below one that was asked for by name; what is missing beyond is asked for next.
-const MAX_BRANCH: usize = 1024;
 /// Operations that wait for what they build on.
 const PENDING: PendingLimits = PendingLimits { ops: 4096, bytes: 16 * 1024 * 1024, ops_per_author: 2048 };
 
@@ -198,37 +198,6 @@ impl OpLog {
         self.stale
     }
 
-    /// Judges what is new, or everything where that is necessary.
-    pub(crate) fn settle(&mut self, rules: Rules<'_>) -> Verdicts {
-        let unjudged = std::mem::take(&mut self.unjudged);
-        let mut verdicts = Verdicts::default();
-        if !self.stale {
-            for index in unjudged {
-                if self.stands(index, rules) {
-                    self.mark_valid(index, &mut verdicts.newly_valid);
-                }
-            }
-            return verdicts;
-        }
-        self.stale = false;
-        let before: Vec<bool> = self.nodes.iter().map(|node| node.valid).collect();
-        self.judge_quotas();
-        self.frontier.clear();
-        for node in &mut self.nodes {
-            node.valid = false;
-            node.valid_children = 0;
-        }
-        let mut valid = Vec::new();
-        for index in 0..self.nodes.len() {
-            if self.stands(index, rules) {
-                self.mark_valid(index, &mut valid);
-            }
-        }
-        verdicts.newly_valid = valid.into_iter().filter(|index| !before.get(*index).copied().unwrap_or(false)).collect();
-        verdicts.newly_void = self.nodes.iter().zip(before).any(|(node, was)| was && !node.valid);
-        verdicts
-    }
-
     pub(crate) fn node(&self, index: usize) -> Option<&OpNode> {
         self.nodes.get(index)
     }
@@ -310,124 +279,6 @@ impl OpLog {
             .collect();
         cuts.sort();
         cuts
-    }
-
-    pub(crate) fn summary(&self) -> Summary {
-        let mut heads: Vec<(u64, DeviceId, ChainSummary)> = Vec::new();
-        for ((device, incarnation), chain) in &self.chains {
-            let (Some(first), Some(last)) =
-                (chain.nodes.front().and_then(|i| self.node(*i)), chain.nodes.back().and_then(|i| self.node(*i)))
-            else {
-                continue;
-            };
-            let summary =
-                ChainSummary { incarnation: *incarnation, first: first.op.id.seq, seq: last.op.id.seq, head: short(&last.hash) };
-            heads.push((last.op.lamport, *device, summary));
-        }
-        let mut floor = 0;
-        if heads.len() > MAX_SUMMARY_CHAINS {
-            heads.sort_by_key(|(lamport, device, chain)| std::cmp::Reverse((*lamport, *device, chain.incarnation)));
-            heads.truncate(MAX_SUMMARY_CHAINS);
-            floor = heads.last().map_or(0, |(lamport, _, _)| *lamport);
-        }
-        let mut devices: BTreeMap<DeviceId, Vec<ChainSummary>> = BTreeMap::new();
-        for (_, device, chain) in heads {
-            devices.entry(device).or_default().push(chain);
-        }
-        Summary {
-            devices: devices.into_iter().map(|(device, chains)| DeviceSummary { device, chains }).collect(),
-            floor,
-            wants: self.pending.wanted(MAX_WANTS),
-        }
-    }
-
-    /// What someone with this summary lacks and may see, in an order in which it can be linked; at least one operation if there is any,
-    /// then as many as `max_bytes` allow.
-    pub(crate) fn missing(&self, summary: &Summary, max_bytes: usize, visible: impl Fn(&OpNode) -> bool) -> Vec<Signed> {
-        let held = summary.index();
-        let mut send: BTreeMap<OrderKey, usize> = BTreeMap::new();
-        for (chain_id, chain) in &self.chains {
-            if self.is_frozen(&chain_id.0) {
-                continue;
-            }
-            let Some(last) = chain.nodes.back().and_then(|index| self.node(*index)) else { continue };
-            let theirs = held.get(chain_id);
-            if theirs.is_none() && last.op.lamport < summary.floor {
-                continue;
-            }
-            for node in chain.nodes.iter().rev().filter_map(|index| self.node(*index)) {
-                let seq = node.op.id.seq;
-                let lacking = match theirs {
-                    None => true,
-                    // Where both have this number and not the same operation, the other side is to see it: it is the proof.
-                    Some(theirs) => {
-                        seq > theirs.seq || seq < theirs.first || (seq == theirs.seq && short(&node.hash) != theirs.head)
-                    }
-                };
-                if !lacking && theirs.is_some_and(|theirs| theirs.first <= 1) {
-                    break;
-                }
-                if !visible(node) {
-                    break;
-                }
-                if lacking && let Some(index) = self.index.get(&node.hash) {
-                    send.insert(node.key(), *index);
-                }
-            }
-        }
-        for wanted in summary.wants.iter().take(MAX_WANTS) {
-            self.add_wanted(wanted, &held, &visible, &mut send);
-        }
-        let mut bytes = 0;
-        let mut ops = Vec::new();
-        for node in send.values().filter_map(|index| self.node(*index)) {
-            if !ops.is_empty() && bytes + node.signed.wire_len() > max_bytes {
-                break;
-            }
-            bytes += node.signed.wire_len();
-            ops.push(node.signed.clone());
-        }
-        ops
-    }
-
-    /// What was asked for by name, with what is below it in its chain and beyond what the other side has.
-    fn add_wanted(
-        &self,
-        wanted: &OpHash,
-        held: &BTreeMap<(DeviceId, u64), ChainSummary>,
-        visible: &impl Fn(&OpNode) -> bool,
-        send: &mut BTreeMap<OrderKey, usize>,
-    ) {
-        let mut next = Some(*wanted);
-        for _ in 0..MAX_BRANCH {
-            let Some(hash) = next else { return };
-            let Some(index) = self.index.get(&hash) else { return };
-            let Some(node) = self.node(*index).filter(|node| visible(node)) else { return };
-            let id = node.op.id;
-            // Of someone who is frozen, the other side may hold another branch under the same numbers.
-            let has =
-                !self.is_frozen(&id.device) && held.get(&(id.device, id.incarnation)).is_some_and(|chain| id.seq <= chain.seq);
-            if (has && hash != *wanted) || send.insert(node.key(), *index).is_some() {
-                return;
-            }
-            next = node.op.prev;
-        }
-    }
-
-    /// Operations of a batch that an operation of another author, or one that waits here, builds on.
-    fn needed(&self, ops: &[Signed]) -> HashSet<OpHash> {
-        let mut needed = HashSet::new();
-        if self.proofs.is_empty() {
-            return needed;
-        }
-        for signed in ops.iter().rev() {
-            let Ok(op) = Op::decode(&signed.payload) else { continue };
-            let hash = signed.hash();
-            if !self.is_frozen(&op.id.device) || needed.contains(&hash) || self.pending.wants(&hash) {
-                needed.extend(op.prev.into_iter().chain(op.deps));
-            }
-        }
-        needed
     }
 
     /// Where it was linked, or `None` where it waits.
@@ -586,83 +437,4 @@ impl OpLog {
         self.unjudged.push(index);
         index
     }
-
-    /// Over the whole log: who was over the quota when, by their own clocks, and what they built on it.
-    fn judge_quotas(&mut self) {
-        for ledger in self.ledgers.values() {
-            let mut window: VecDeque<u64> = VecDeque::new();
-            let mut bytes = 0;
-            for ((time_ms, ..), index) in &ledger.entries {
-                while window.front().is_some_and(|first| first + 60_000 <= *time_ms) {
-                    window.pop_front();
-                }
-                window.push_back(*time_ms);
-                let Some(node) = self.nodes.get_mut(*index) else { continue };
-                bytes += node.signed.payload.len() as u64;
-                node.over_quota = window.len() > MAX_OPS_PER_MINUTE || bytes > MAX_BYTES_PER_AUTHOR;
-            }
-        }
-        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
-        order.sort_by_key(|index| self.nodes.get(*index).map(OpNode::key));
-        for index in order {
-            let Some(node) = self.nodes.get(index) else { continue };
-            let device = node.op.id.device;
-            let over = node
-                .parents()
-                .any(|hash| self.get(hash).is_some_and(|parent| parent.op.id.device == device && parent.over_quota));
-            if over && let Some(node) = self.nodes.get_mut(index) {
-                node.over_quota = true;
-            }
-        }
-    }
-
-    /// Counts by itself, whatever builds on it.
-    fn stands(&self, index: usize, rules: Rules<'_>) -> bool {
-        let Some(node) = self.node(index) else { return false };
-        !node.over_quota
-            && !self.is_frozen(&node.op.id.device)
-            && rules.authority.may_write(rules.acl, &node.op.id.device, &node.view, |revoke| is_inside(revoke, node))
-    }
-
-    /// It counts, and with it all that it builds on.
-    fn mark_valid(&mut self, index: usize, newly: &mut Vec<usize>) {
-        let mut stack = vec![index];
-        while let Some(index) = stack.pop() {
-            let Some(node) = self.nodes.get_mut(index).filter(|node| !node.valid) else { continue };
-            node.valid = true;
-            newly.push(index);
-            if node.valid_children == 0 {
-                self.frontier.insert(index);
-            }
-            let parents: Vec<usize> = self
-                .nodes
-                .get(index)
-                .into_iter()
-                .flat_map(OpNode::parents)
-                .filter_map(|hash| self.index.get(hash).copied())
-                .collect();
-            for parent in parents {
-                self.frontier.remove(&parent);
-                if let Some(node) = self.nodes.get_mut(parent) {
-                    node.valid_children += 1;
-                    if !node.valid {
-                        stack.push(parent);
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn is_inside(revoke: &Revoke, node: &OpNode) -> bool {
-    let id = node.op.id;
-    revoke
-        .op_cuts
-        .iter()
-        .find(|cut| cut.incarnation == id.incarnation)
-        .is_some_and(|cut| id.seq < cut.seq || (id.seq == cut.seq && node.hash == cut.hash))
-}
-
-fn short(hash: &OpHash) -> u64 {
-    hash.as_bytes().iter().take(8).fold(0, |value, byte| (value << 8) | u64::from(*byte))
 }

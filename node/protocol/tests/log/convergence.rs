@@ -1,5 +1,7 @@
 //! Many members, random acts, partitions, restarts and forks: in the end everyone has the same, and it is what the plain model says.
 
+use std::collections::BTreeSet;
+
 use conclave_protocol::id::DeviceId;
 use conclave_protocol::log::acl::{AclOp, Role};
 use conclave_protocol::log::op::Op;
@@ -144,10 +146,18 @@ fn check(seed: u64, steps: usize, forks: bool) {
     let members: Vec<&Peer> = world.peers.iter().filter(|peer| peer.room.my_role().is_some()).collect();
     // Only what a member holds can be shown by one: what the removed wrote for themselves is nobody's.
     let held: Vec<Signed> = ops.into_iter().filter(|op| members.iter().any(|peer| signed(&peer.stored).contains(op))).collect();
-    let chat = model.chat(&held);
+    // Who signed two operations with one id is known from the proofs, also where a member holds only one of the two.
+    let frozen: BTreeSet<DeviceId> =
+        world.peers.iter().flat_map(|peer| peer.room.proofs()).map(|proof| op_of(&proof.a).id.device).collect();
+    let mut ids = BTreeSet::new();
+    for id in held.iter().map(|signed| op_of(signed).id) {
+        assert!(ids.insert(id) || frozen.contains(&id.device), "seed {seed}: a fork that nobody noticed");
+    }
+    let chat = model.chat(&held, &frozen);
     for peer in &members {
         let name = &peer.me.card.name;
         assert_eq!(peer.roster(), expected, "seed {seed}: roster of {name}");
+        assert!(frozen.iter().all(|device| peer.room.is_frozen(device)), "seed {seed}: a proof that did not reach {name}");
         assert_eq!(peer.room.acl(), &with_secrets_of(peer), "seed {seed}: what a restart of {name} shows");
         let shown: Vec<_> = peer.room.chat().messages().map(|message| message.id).collect();
         assert_eq!(shown, chat.iter().map(|(id, _)| *id).collect::<Vec<_>>(), "seed {seed}: order at {name}");
@@ -160,7 +170,7 @@ fn check(seed: u64, steps: usize, forks: bool) {
                     .into_iter()
                     .flat_map(|(emoji, devices)| devices.into_iter().map(move |device| (emoji.clone(), device)))
                     .collect();
-                assert_eq!(reactions.into_iter().collect::<std::collections::BTreeSet<_>>(), model.reactions, "seed {seed}");
+                assert_eq!(reactions.into_iter().collect::<BTreeSet<_>>(), model.reactions, "seed {seed}");
             }
         }
         let reopened = peer.reopened(1234);

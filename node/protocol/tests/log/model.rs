@@ -62,11 +62,9 @@ impl Model {
         roster
     }
 
-    /// Messages in order, by the hash of their operation.
-    pub fn chat(&self, ops: &[Signed]) -> Vec<(OpHash, Shown)> {
+    /// Messages in order, by the hash of their operation, where it is proved of the `frozen` that they signed two operations with one id.
+    pub fn chat(&self, ops: &[Signed], frozen: &BTreeSet<DeviceId>) -> Vec<(OpHash, Shown)> {
         let ops: BTreeMap<OpHash, Op> = ops.iter().map(|signed| (signed.hash(), op_of(signed))).collect();
-        let frozen: BTreeSet<DeviceId> =
-            ops.values().filter(|a| ops.values().any(|b| a.id == b.id && *a != b)).map(|op| op.id.device).collect();
         let mut valid: Set = ops
             .iter()
             .filter(|(hash, op)| !frozen.contains(&op.id.device) && self.stands(hash, op))
