@@ -8,6 +8,7 @@ pub mod config;
 pub mod error;
 pub mod event;
 pub mod net;
+pub mod pictures;
 pub mod rtc;
 pub mod store;
 pub mod view;

@@ -371,6 +371,23 @@ impl WebRtcTransport {
     }
 }
 
+/// webrtc's loop goes on by itself when nobody holds the connection any more: it would keep its sockets, and answer the peer's checks
+/// as if somebody were there.
+impl Drop for WebRtcTransport {
+    fn drop(&mut self) {
+        if !self.closed.swap(true, Relaxed)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let connection = Arc::clone(&self.connection);
+            runtime.spawn(async move {
+                if let Err(error) = connection.close().await {
+                    tracing::debug!(%error, "closing a media connection that was dropped");
+                }
+            });
+        }
+    }
+}
+
 fn distinct_ssrcs(random: &[u8; 24]) -> [u32; 3] {
     let mut ssrcs = [0u32; 3];
     for (ssrc, bytes) in ssrcs.iter_mut().zip(random.chunks_exact(4)) {
