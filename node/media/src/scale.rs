@@ -1,7 +1,8 @@
 //! Brings a picture to the size at which it is sent: never larger than it came, never distorted, sides even.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::codec::{MIN_SIDE, copy_plane};
 use crate::error::MediaError;
@@ -41,9 +42,10 @@ impl Fitter {
                 copy_plane(plane, to.0 as usize, source, from.0 as usize).ok_or_else(refused)?;
                 continue;
             }
-            let source = ImageRef::new(from.0, from.1, source, PixelType::U8).map_err(|_| refused())?;
-            let mut image = Image::from_slice_u8(to.0, to.1, plane, PixelType::U8).map_err(|_| refused())?;
-            self.resizer.resize(&source, &mut image, &self.options).map_err(|_| refused())?;
+            // Typed, or the compiler would make the code of every kind of pixel there is.
+            let source = TypedImageRef::<U8>::from_buffer(from.0, from.1, source).map_err(|_| refused())?;
+            let mut image = TypedImage::<U8>::from_buffer(to.0, to.1, plane).map_err(|_| refused())?;
+            self.resizer.resize_typed(&source, &mut image, &self.options).map_err(|_| refused())?;
         }
         Ok(target.finish(picture.at))
     }
