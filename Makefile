@@ -52,7 +52,7 @@ test: setup-build
 
 test-full: setup-full
 	$(CARGO) build --workspace --all-targets
-	CONCLAVE_FULL=1 scripts/as-root.sh $(CARGO) test --workspace -- --ignored --test-threads=1
+	CONCLAVE_FULL=1 scripts/as-root.sh $(CARGO) test --workspace --all-targets -- --ignored --test-threads=1
 
 bench: setup-demo
 	@$(CARGO) build --workspace --release >&2

@@ -5,8 +5,10 @@
 
 pub mod command;
 pub mod config;
+mod driver;
 pub mod error;
 pub mod event;
+pub mod handle;
 pub mod net;
 pub mod pictures;
 pub mod rtc;

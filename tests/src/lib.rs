@@ -2,8 +2,13 @@
 //!
 //! It looks at the project from outside. Nothing here may be used by the node or the app.
 
+pub mod bench;
+pub mod clicks;
 pub mod display;
 pub mod lan;
+pub mod meeting;
+pub mod painter;
 pub mod peer;
+pub mod probe;
 pub mod process;
 pub mod sound;

@@ -219,9 +219,13 @@ impl Peer {
 
     /// Asks, and gives the answer's `ok` or its error.
     pub async fn ask(&mut self, command: NodeCommand) -> Result<std::result::Result<Value, ErrorView>> {
+        self.ask_raw(serde_json::to_value(&command)?).await
+    }
+
+    /// Asks by a JSON object without version and id.
+    pub async fn ask_raw(&mut self, mut line: Value) -> Result<std::result::Result<Value, ErrorView>> {
         let id = self.next_id;
         self.next_id += 1;
-        let mut line = serde_json::to_value(&command)?;
         if let Some(object) = line.as_object_mut() {
             object.insert("v".into(), json!(1));
             object.insert("id".into(), json!(id));

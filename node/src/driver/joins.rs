@@ -1,0 +1,603 @@
+//! Both sides of a door: this device's own joins, and those who knock here. Who is let in is decided by the machines of
+//! `conclave_protocol::knock` and by people.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use conclave_protocol::id::{DeviceId, RoomId};
+use conclave_protocol::identity::MemberCard;
+use conclave_protocol::knock::{Doorkeeper, DoorkeeperOutput, KnockError, Knocker, KnockerOutput, RefusalCode, Rooms, SessionId};
+use conclave_protocol::link::{AddressHint, Link, LinkError, MAX_HINTS};
+use conclave_protocol::log::acl::{MAX_INVITE_USES, Role};
+use conclave_protocol::log::state::AclState;
+use conclave_protocol::room::{InviteSpec, Room};
+use conclave_protocol::wire::Signed;
+use libp2p::Multiaddr;
+use tokio::task::AbortHandle;
+use zeroize::Zeroizing;
+
+use super::links::LinkId;
+use super::rooms::{RoomEntry, refused};
+use super::{Driver, net_refused};
+use crate::command::Reply;
+use crate::error::{CommandError, ErrorCode};
+use crate::event::Event;
+use crate::net::FrameWriter;
+use crate::store::Batch;
+use crate::view::{DiagnosisView, ErrorView, InviteView, JoinView, KnockView};
+
+/// Joins under way at once.
+const MAX_JOINS: usize = 16;
+/// How long a join looks for somebody of the room before it gives up.
+const SEARCH_FOR: Duration = Duration::from_secs(600);
+/// How often a person is told what was tried.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+/// Between two knocks at one door.
+const KNOCK_AGAIN: Duration = Duration::from_secs(3);
+/// What of this device's own addresses a link carries, so that others of the room fit beside them.
+const OWN_HINTS: usize = 5;
+/// Expiry of an invitation, in seconds.
+const EXPIRES_S: std::ops::RangeInclusive<u64> = 60..=30 * 86_400;
+/// How far this device's clock may be ahead of the issuer's before a link is called expired without asking.
+const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
+
+/// A stream by which somebody knocks, in either direction.
+struct KnockStream {
+    writer: FrameWriter,
+    task: AbortHandle,
+}
+
+impl Drop for KnockStream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A join of this device.
+struct Joining {
+    link: Link,
+    since: Instant,
+    told: Option<Instant>,
+    /// What the person was told last.
+    view: JoinView,
+    /// Doors where a conversation is under way or was.
+    doors: BTreeMap<DeviceId, Door>,
+}
+
+/// One door of a join.
+#[derive(Default)]
+struct Door {
+    knocker: Option<Knocker>,
+    stream: Option<(LinkId, KnockStream)>,
+    /// A stream is being opened.
+    opening: bool,
+    knocked: Option<Instant>,
+    /// What this door said, where it was no answer for the whole room.
+    said: Option<RefusalCode>,
+}
+
+/// Joins of this device, and the doors of its rooms.
+#[derive(Default)]
+pub(super) struct Joins {
+    mine: BTreeMap<RoomId, Joining>,
+    keeper: Option<Doorkeeper>,
+    /// Streams of those who knock here.
+    sessions: BTreeMap<LinkId, SessionId>,
+    streams: BTreeMap<SessionId, (LinkId, KnockStream)>,
+    /// Those who wait for an admin here.
+    waiting: BTreeMap<(RoomId, DeviceId), KnockView>,
+}
+
+impl Joins {
+    pub(super) fn views(&self) -> Vec<JoinView> {
+        self.mine.values().map(|joining| joining.view.clone()).collect()
+    }
+
+    /// Those who wait at this room.
+    pub(super) fn knocks(&self, room: RoomId) -> Vec<KnockView> {
+        self.waiting.iter().filter(|((at, _), _)| *at == room).map(|(_, knock)| knock.clone()).collect()
+    }
+
+    fn find_stream(&self, id: LinkId) -> Option<(RoomId, DeviceId)> {
+        self.mine.iter().find_map(|(room, joining)| {
+            let (device, _) = joining.doors.iter().find(|(_, door)| door.stream.as_ref().is_some_and(|(stream, _)| *stream == id))?;
+            Some((*room, *device))
+        })
+    }
+}
+
+/// What the doorkeeper may know of the rooms.
+struct Known<'a>(&'a BTreeMap<RoomId, RoomEntry>);
+
+impl Rooms for Known<'_> {
+    fn acl(&self, room: &RoomId) -> Option<&AclState> {
+        self.0.get(room).map(|entry| entry.room.acl())
+    }
+}
+
+fn link_refused(error: LinkError) -> CommandError {
+    let (code, message) = match error {
+        LinkError::NotALink => (ErrorCode::LinkInvalid, "This is not a Conclave link. A link begins with conclave://join/."),
+        LinkError::Version => (ErrorCode::LinkVersion, "This link is from another version of Conclave. Update the older of the two."),
+        LinkError::Damaged => (ErrorCode::LinkDamaged, "This link is damaged: a piece is missing or was changed. Copy it again, whole."),
+        LinkError::TooLong => (ErrorCode::LinkInvalid, "This is too long to be a Conclave link."),
+    };
+    CommandError::new(code, message)
+}
+
+fn refusal(code: RefusalCode) -> CommandError {
+    let (code, message) = match code {
+        RefusalCode::Expired => (ErrorCode::LinkExpired, "This link has expired. Ask for a new one."),
+        RefusalCode::UsedUp => (ErrorCode::LinkUsedUp, "This link has admitted as many people as it may. Ask for a new one."),
+        RefusalCode::Revoked => (ErrorCode::LinkRevoked, "This link was revoked. Ask for a new one."),
+        RefusalCode::Refused => (ErrorCode::Refused, "An admin of the room said no."),
+        RefusalCode::Version => (ErrorCode::PeerVersion, "The other side speaks another version of Conclave. Update the older of the two."),
+        RefusalCode::Damaged => (ErrorCode::LinkDamaged, "The other side could not read the request: the link may be damaged."),
+        RefusalCode::Unknown => (ErrorCode::LinkRevoked, "The other side knows no such invitation."),
+        RefusalCode::NotAnAdmin => (ErrorCode::NobodyFound, "Someone was found, but nobody who may let you in."),
+        RefusalCode::Busy | RefusalCode::Other(_) => (ErrorCode::Busy, "The other side is busy; trying again."),
+    };
+    CommandError::new(code, message)
+}
+
+impl Driver {
+    pub(super) async fn room_invite(
+        &mut self,
+        room: RoomId,
+        role: Role,
+        uses: u32,
+        expires_s: u64,
+        approval: Option<bool>,
+    ) -> Result<Reply, CommandError> {
+        if !EXPIRES_S.contains(&expires_s) {
+            return Err(CommandError::new(ErrorCode::BadRequest, "A link is valid for at least a minute and at most 30 days."));
+        }
+        if !(1..=MAX_INVITE_USES).contains(&uses) {
+            return Err(CommandError::new(ErrorCode::BadRequest, format!("A link admits 1 to {MAX_INVITE_USES} people.")));
+        }
+        if role == Role::Owner {
+            return Err(CommandError::new(ErrorCode::BadRequest, "Nobody can be invited as the owner of a room."));
+        }
+        let listening = self.net.listening().await.map_err(net_refused)?;
+        let now = self.now_ms();
+        let mut seed = Zeroizing::new([0; 32]);
+        {
+            use rand_core::Rng;
+            super::rng().fill_bytes(seed.as_mut());
+        }
+        let expires_ms = now + expires_s * 1000;
+        let hints = self.hints(room, &listening);
+        let (inviter, admin) = (self.me.device.id(), self.me.account.id());
+        let entry = self.entry(room)?;
+        let secret = entry.room.acl().secrets().last().cloned().unwrap_or_default();
+        let link = Link {
+            room,
+            room_name: entry.room.acl().name().to_owned(),
+            // It finds the door and nothing else: whoever holds it cannot tell the secret it was made of.
+            topic_key: blake3::derive_key("conclave 2026 knock topic v1", secret.as_ref()),
+            inviter,
+            admin,
+            invite_seed: seed,
+            expires_ms,
+            hints,
+        };
+        let approval = approval.unwrap_or(entry.room.acl().approval());
+        let spec = InviteSpec { key: link.invite_key(), expires_ms, uses, role, approval };
+        let applied = entry.room.invite(spec, now).map_err(refused)?;
+        self.settle(room, applied, None, Batch::new()).await?;
+        let link = link.to_text().to_string();
+        Ok(Reply::Invite { invite: InviteView { room, link, expires_ms, uses, role: role.into() } })
+    }
+
+    /// Where this device and the room's other admins may be found.
+    fn hints(&self, room: RoomId, listening: &[String]) -> Vec<AddressHint> {
+        let me = self.me.device.id();
+        let mut own: Vec<&String> = listening.iter().collect();
+        // Loopback helps only where there is nothing else, or on this very machine: it goes last.
+        own.sort_by_key(|address| (address.contains("/127.") || address.contains("/::1/"), address.contains("/ip6/")));
+        let mut hints: Vec<AddressHint> =
+            own.into_iter().take(OWN_HINTS).map(|address| AddressHint { device: me, address: address.clone() }).collect();
+        let admins = self.rooms.get(&room).into_iter().flat_map(|entry| entry.room.acl().roster().filter(|member| member.role >= Role::Admin));
+        for member in admins.filter(|member| member.device != me) {
+            if let Some(address) = self.addresses.get(&member.device).and_then(|addresses| addresses.first()) {
+                hints.push(AddressHint { device: member.device, address: address.clone() });
+            }
+        }
+        hints.truncate(MAX_HINTS);
+        hints
+    }
+
+    pub(super) async fn room_join(&mut self, text: &str, address: Option<&str>) -> Result<Reply, CommandError> {
+        let link = Link::parse(text).map_err(link_refused)?;
+        let room = link.room;
+        if self.rooms.get(&room).is_some_and(|entry| entry.room.my_role().is_some()) {
+            return Err(CommandError::new(ErrorCode::AlreadyMember, "You are a member of this room already."));
+        }
+        if self.now_ms() > link.expires_ms.saturating_add(CLOCK_SKEW_MS) {
+            return Err(refusal(RefusalCode::Expired));
+        }
+        self.room_for_one_more()?;
+        if self.joins.mine.len() >= MAX_JOINS && !self.joins.mine.contains_key(&room) {
+            return Err(CommandError::new(ErrorCode::Busy, "Too many joins are under way; cancel one first."));
+        }
+        let extra = match address {
+            Some(address) => crate::net::address::parse_dial(address)
+                .map_err(|error| CommandError::new(ErrorCode::BadRequest, error.to_string()))?,
+            None => Vec::new(),
+        };
+        let mut by_device: BTreeMap<DeviceId, Vec<Multiaddr>> = BTreeMap::new();
+        by_device.entry(link.inviter).or_default().extend(extra);
+        for hint in &link.hints {
+            if let Ok(address) = hint.address.parse() {
+                by_device.entry(hint.device).or_default().push(address);
+            }
+        }
+        for (device, addresses) in &by_device {
+            self.net.want(*device, addresses.clone()).await.map_err(net_refused)?;
+        }
+        let doors = by_device.keys().map(|device| (*device, Door::default())).collect();
+        let view = JoinView::Searching { room, tried: self.net.diagnosis().await.map_err(net_refused)? };
+        self.joins.mine.insert(room, Joining { link, since: Instant::now(), told: None, view, doors });
+        self.knock_where_possible(room);
+        Ok(Reply::Joining { joining: room })
+    }
+
+    pub(super) async fn room_join_cancel(&mut self, room: RoomId) -> Result<Reply, CommandError> {
+        match self.joins.mine.remove(&room) {
+            Some(joining) => {
+                self.let_go(joining).await;
+                Ok(Reply::Done {})
+            }
+            None => Err(CommandError::new(ErrorCode::UnknownRoom, "There is no join of this room under way.")),
+        }
+    }
+
+    /// A join is over: devices that no room needs are not looked for any more.
+    async fn let_go(&mut self, joining: Joining) {
+        for device in joining.doors.into_keys() {
+            let shared = self.rooms.values().any(|entry| entry.room.acl().is_member(&device));
+            let other_join = self.joins.mine.values().any(|other| other.doors.contains_key(&device));
+            if !shared && !other_join && self.net.unwant(device).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// A device was found or reached: it may be a door.
+    pub(super) async fn handle_neighbour(&mut self, device: DeviceId) {
+        let rooms: Vec<RoomId> =
+            self.joins.mine.iter().filter(|(_, joining)| joining.doors.contains_key(&device)).map(|(room, _)| *room).collect();
+        for room in rooms {
+            self.knock_where_possible(room);
+        }
+    }
+
+    fn knock_where_possible(&mut self, room: RoomId) {
+        let now = Instant::now();
+        let Some(joining) = self.joins.mine.get_mut(&room) else { return };
+        for (device, door) in &mut joining.doors {
+            let connected = self.peers.get(device).is_some_and(|peer| peer.connected);
+            let rested = door.knocked.is_none_or(|knocked| now.duration_since(knocked) > KNOCK_AGAIN);
+            if connected && rested && !door.opening && door.stream.is_none() {
+                door.opening = true;
+                door.knocked = Some(now);
+                self.links.knock(room, *device);
+            }
+        }
+    }
+
+    /// The stream by which this device knocks stands.
+    pub(super) fn handle_knocking(&mut self, id: LinkId, room: RoomId, device: DeviceId, writer: FrameWriter, task: AbortHandle) {
+        let stream = KnockStream { writer, task };
+        let now = self.now();
+        let Ok(card) = self.me.card() else { return };
+        let Some(joining) = self.joins.mine.get_mut(&room) else { return };
+        let Some(door) = joining.doors.get_mut(&device) else { return };
+        door.opening = false;
+        door.knocker = Some(Knocker::new(&joining.link, card, device, now, &mut super::rng()));
+        door.stream = Some((id, stream));
+    }
+
+    pub(super) fn handle_not_knocking(&mut self, room: RoomId, device: DeviceId, why: &str) {
+        tracing::debug!(why, "could not knock");
+        if let Some(door) = self.joins.mine.get_mut(&room).and_then(|joining| joining.doors.get_mut(&device)) {
+            door.opening = false;
+        }
+    }
+
+    /// Somebody knocks.
+    pub(super) fn handle_knock(&mut self, id: LinkId, device: DeviceId, writer: FrameWriter, task: AbortHandle) {
+        let now = self.now();
+        let session = self.keeper().handle_opened(device, now, &mut super::rng());
+        self.joins.sessions.insert(id, session);
+        self.joins.streams.insert(session, (id, KnockStream { writer, task }));
+        // The challenge goes out with the next turn.
+        self.send_of_keeper();
+    }
+
+    fn keeper(&mut self) -> &mut Doorkeeper {
+        let me = self.me.device.id();
+        self.joins.keeper.get_or_insert_with(|| Doorkeeper::new(me))
+    }
+
+    /// A frame of a knock stream, in either direction.
+    pub(super) async fn handle_knock_frame(&mut self, id: LinkId, frame: &[u8]) {
+        let (now, now_ms) = (self.now(), self.now_ms());
+        if let Some(session) = self.joins.sessions.get(&id).copied() {
+            self.keeper();
+            if let Some(keeper) = &mut self.joins.keeper {
+                keeper.handle_frame(session, frame, &Known(&self.rooms), now, now_ms);
+            }
+            self.run_keeper().await;
+        } else if let Some((room, device)) = self.joins.find_stream(id) {
+            if let Some(knocker) = self.door(room, device).and_then(|door| door.knocker.as_mut()) {
+                knocker.handle_frame(frame, now);
+            }
+            self.run_knocker(room, device).await;
+        }
+    }
+
+    pub(super) async fn handle_knock_down(&mut self, id: LinkId) {
+        let now = self.now();
+        if let Some(session) = self.joins.sessions.remove(&id) {
+            self.joins.streams.remove(&session);
+            self.keeper().handle_closed(session, now);
+            self.run_keeper().await;
+        } else if let Some((room, device)) = self.joins.find_stream(id)
+            && let Some(door) = self.door(room, device)
+        {
+            // Knocked again after a rest, with a new machine.
+            door.stream = None;
+            door.knocker = None;
+        }
+    }
+
+    fn door(&mut self, room: RoomId, device: DeviceId) -> Option<&mut Door> {
+        self.joins.mine.get_mut(&room)?.doors.get_mut(&device)
+    }
+
+    /// Carries out what a conversation of this device with a door asks for.
+    async fn run_knocker(&mut self, room: RoomId, device: DeviceId) {
+        while let Some(output) = self.door(room, device).and_then(|door| door.knocker.as_mut()?.poll_output()) {
+            match output {
+                KnockerOutput::Send(frame) => {
+                    if let Some((_, stream)) = self.door(room, device).and_then(|door| door.stream.as_ref()) {
+                        let _ = stream.writer.send(&frame);
+                    }
+                }
+                KnockerOutput::Waiting { code } => self.tell_join(JoinView::Waiting { room, code }),
+                KnockerOutput::Admitted(ops) => self.enter(room, ops).await,
+                KnockerOutput::Refused(code) if code.is_final() => self.end_join(room, refusal(code)).await,
+                KnockerOutput::Refused(code) => self.turned_away(room, device, code).await,
+                KnockerOutput::Failed(KnockError::Version) => self.end_join(room, refusal(RefusalCode::Version)).await,
+                KnockerOutput::Failed(error) => {
+                    tracing::debug!(%error, "a knock ended without an answer");
+                    if let Some(door) = self.door(room, device) {
+                        door.stream = None;
+                        door.knocker = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// This door cannot say yes. Another may, or this one later.
+    async fn turned_away(&mut self, room: RoomId, device: DeviceId, code: RefusalCode) {
+        let Some(joining) = self.joins.mine.get_mut(&room) else { return };
+        if let Some(door) = joining.doors.get_mut(&device) {
+            door.stream = None;
+            door.knocker = None;
+            door.said = Some(code);
+        }
+        // The inviter itself does not know the invitation: nobody else will.
+        if device == joining.link.inviter && matches!(code, RefusalCode::Unknown | RefusalCode::Damaged) {
+            self.end_join(room, refusal(code)).await;
+        }
+    }
+
+    /// Let in: the room begins here.
+    async fn enter(&mut self, room: RoomId, ops: Vec<Signed>) {
+        let entered = match self.rooms.contains_key(&room) {
+            // Back in a room that this device had been out of.
+            true => self.enter_again(room, ops).await,
+            false => self.enter_new(room, ops).await,
+        };
+        match entered {
+            Ok(()) => {
+                self.joins.mine.remove(&room);
+                self.publish(Event::JoinProgress { join: JoinView::Joined { room } });
+            }
+            Err(error) => self.end_join(room, error).await,
+        }
+    }
+
+    async fn enter_new(&mut self, room: RoomId, ops: Vec<Signed>) -> Result<(), CommandError> {
+        let (room, applied) = Room::join(self.me.in_rooms()?, room, ops, self.incarnation)
+            .map_err(|error| CommandError::new(ErrorCode::Refused, format!("The other side's answer does not hold: {error}.")))?;
+        self.adopt(room, applied, Batch::new()).await
+    }
+
+    async fn enter_again(&mut self, room: RoomId, ops: Vec<Signed>) -> Result<(), CommandError> {
+        let entry = self.entry(room)?;
+        let applied = entry.room.handle_acl_ops(ops);
+        let inside = entry.room.my_role().is_some();
+        self.settle(room, applied, None, Batch::new()).await?;
+        if !inside {
+            return Err(CommandError::new(ErrorCode::Refused, "The other side's answer does not hold: it does not admit this device."));
+        }
+        self.reach_members(room).await;
+        Ok(())
+    }
+
+    fn tell_join(&mut self, view: JoinView) {
+        let room = match &view {
+            JoinView::Searching { room, .. } | JoinView::Waiting { room, .. } | JoinView::Joined { room } | JoinView::Failed { room, .. } => *room,
+        };
+        if let Some(joining) = self.joins.mine.get_mut(&room) {
+            joining.told = Some(Instant::now());
+            joining.view = view.clone();
+            self.publish(Event::JoinProgress { join: view });
+        }
+    }
+
+    async fn end_join(&mut self, room: RoomId, error: CommandError) {
+        if let Some(joining) = self.joins.mine.remove(&room) {
+            self.let_go(joining).await;
+            self.publish(Event::JoinProgress { join: JoinView::Failed { room, error: ErrorView::from(error) } });
+        }
+    }
+
+    /// An admin here said yes or no.
+    pub(super) async fn room_answer(&mut self, room: RoomId, device: DeviceId, yes: bool) -> Result<Reply, CommandError> {
+        let now_ms = self.now_ms();
+        let entry = self.entry(room)?;
+        if entry.room.my_role().is_none_or(|role| role < Role::Admin) {
+            return Err(CommandError::new(ErrorCode::NotPermitted, "Only an admin of the room lets people in."));
+        }
+        self.keeper();
+        let Some(keeper) = &mut self.joins.keeper else { return Ok(Reply::Done {}) };
+        let done = if yes { keeper.approve(room, device, &Known(&self.rooms), now_ms) } else { keeper.refuse(room, device) };
+        self.run_keeper().await;
+        if !done {
+            return Err(CommandError::new(ErrorCode::UnknownDevice, "Nobody waits under this name, or the invitation has ended meanwhile."));
+        }
+        Ok(Reply::Done {})
+    }
+
+    /// The room's members or invitations changed: whoever waits may not have to wait any more.
+    pub(super) async fn review_door(&mut self, room: RoomId) {
+        if let Some(keeper) = &mut self.joins.keeper {
+            keeper.handle_room_changed(room, &Known(&self.rooms));
+            Box::pin(self.run_keeper()).await;
+        }
+    }
+
+    /// What the doorkeeper asks for that needs no disk.
+    fn send_of_keeper(&mut self) -> Vec<DoorkeeperOutput> {
+        let mut rest = Vec::new();
+        while let Some(output) = self.joins.keeper.as_mut().and_then(Doorkeeper::poll_output) {
+            match output {
+                DoorkeeperOutput::Send { session, frame } => {
+                    if let Some((_, stream)) = self.joins.streams.get(&session) {
+                        let _ = stream.writer.send(&frame);
+                    }
+                }
+                DoorkeeperOutput::Close { session } => {
+                    if let Some((id, _)) = self.joins.streams.remove(&session) {
+                        self.joins.sessions.remove(&id);
+                    }
+                }
+                DoorkeeperOutput::KnockReceived { room, card, code, since_ms } => {
+                    let knock = KnockView { device: card.device, account: card.account, name: card.name, code, since_ms };
+                    self.joins.waiting.insert((room, knock.device), knock.clone());
+                    self.dirty.insert(room);
+                    self.publish(Event::KnockReceived { room, knock });
+                }
+                DoorkeeperOutput::KnockEnded { room, device } => {
+                    self.joins.waiting.remove(&(room, device));
+                    self.dirty.insert(room);
+                    self.publish(Event::KnockEnded { room, device });
+                }
+                admission => rest.push(admission),
+            }
+        }
+        rest
+    }
+
+    async fn run_keeper(&mut self) {
+        loop {
+            let admissions = self.send_of_keeper();
+            if admissions.is_empty() {
+                return;
+            }
+            for admission in admissions {
+                match admission {
+                    DoorkeeperOutput::Admit { room, card, role, invite } => self.admit(room, card, role, invite).await,
+                    DoorkeeperOutput::Welcome { room, device } => self.welcome(room, device),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    async fn admit(&mut self, room: RoomId, card: MemberCard, role: Role, invite: Option<conclave_protocol::id::OpHash>) {
+        let (device, now) = (card.device, self.now_ms());
+        let Ok(entry) = self.entry(room) else { return };
+        match entry.room.admit(card, role, invite, now, &mut super::rng()) {
+            Ok(applied) => match Box::pin(self.settle(room, applied, None, Batch::new())).await {
+                Ok(()) => self.welcome(room, device),
+                Err(error) => {
+                    self.keeper().handle_not_admitted(room, device, RefusalCode::Busy);
+                    self.publish(Event::Problem { error: error.into() });
+                }
+            },
+            Err(refusal) => self.keeper().handle_not_admitted(room, device, refusal.into()),
+        }
+    }
+
+    fn welcome(&mut self, room: RoomId, device: DeviceId) {
+        let Some(ops) = self.rooms.get(&room).map(|entry| entry.room.acl_missing(&[])) else { return };
+        self.keeper().handle_admitted(room, device, ops);
+    }
+
+    pub(super) async fn handle_join_tick(&mut self) {
+        let now = self.now();
+        if let Some(keeper) = &mut self.joins.keeper
+            && keeper.poll_timeout().is_some_and(|due| due <= now)
+        {
+            keeper.handle_timeout(now);
+            self.run_keeper().await;
+        }
+        let rooms: Vec<RoomId> = self.joins.mine.keys().copied().collect();
+        for room in rooms {
+            self.tick_join(room, now).await;
+        }
+    }
+
+    async fn tick_join(&mut self, room: RoomId, now: Duration) {
+        let Some(joining) = self.joins.mine.get_mut(&room) else { return };
+        let doors: BTreeSet<DeviceId> = joining.doors.keys().copied().collect();
+        for door in joining.doors.values_mut() {
+            if let Some(knocker) = &mut door.knocker
+                && knocker.poll_timeout().is_some_and(|due| due <= now)
+            {
+                knocker.handle_timeout(now);
+            }
+        }
+        for device in doors {
+            self.run_knocker(room, device).await;
+        }
+        self.knock_where_possible(room);
+        let Some(joining) = self.joins.mine.get(&room) else { return };
+        let waiting = matches!(joining.view, JoinView::Waiting { .. }) && joining.doors.values().any(|door| door.stream.is_some());
+        if waiting || joining.told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+            return;
+        }
+        let late = joining.since.elapsed() > SEARCH_FOR;
+        let said = joining.doors.values().find_map(|door| door.said);
+        let Ok(mut tried) = self.net.diagnosis().await else { return };
+        if said == Some(RefusalCode::NotAnAdmin) {
+            tried.hints.insert(0, "Someone of the room was found, but nobody who may let you in is there.".to_owned());
+        }
+        if late {
+            self.end_join(room, nobody_found(&tried)).await;
+        } else {
+            self.tell_join(JoinView::Searching { room, tried });
+        }
+    }
+}
+
+fn nobody_found(tried: &DiagnosisView) -> CommandError {
+    let interfaces: Vec<&str> = tried.interfaces.iter().filter(|interface| !interface.loopback).map(|interface| interface.name.as_str()).collect();
+    let interfaces = if interfaces.is_empty() { "no network interface".to_owned() } else { interfaces.join(", ") };
+    let multicast = if tried.multicast { "with multicast" } else { "without multicast" };
+    CommandError::new(
+        ErrorCode::NobodyFound,
+        format!(
+            "Nobody of the room answered. Tried: {interfaces} ({multicast}), {} neighbours, {} addresses. {}",
+            tried.neighbours,
+            tried.dialled.len(),
+            tried.hints.join(" ")
+        ),
+    )
+}

@@ -1,0 +1,434 @@
+//! The streams of rooms: each is opened with the room proof in a task of its own, which then only carries frames to the loop. Nothing
+//! of a room is read or written before the proof stands.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use conclave_protocol::id::{DeviceId, RoomId};
+use conclave_protocol::proof::{ProofContext, Prover, Verifier};
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use zeroize::Zeroizing;
+
+use crate::net::{FrameReader, FrameWriter, Net, NetStream, StreamName};
+
+/// Frames and ends of links that wait for the loop. When it is full the tasks wait, and so do the peers behind them.
+const INBOX: usize = 256;
+/// The whole of a proof, both ways.
+const PROOF_TIMEOUT: Duration = Duration::from_secs(10);
+/// A device that has proved the room and does not turn out to be a member is let go after so long.
+const JUDGE_WITHIN: Duration = Duration::from_secs(5);
+/// The side with the higher device opens only what the other has not opened within so long.
+const HIGHER_WAITS: Duration = Duration::from_millis(1500);
+/// Between attempts to open a link; doubled each time up to the second.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Between two questions for something that is missing.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Operations that no honest peer sends, on one link, before it is closed.
+const MAX_HOSTILE: u32 = 32;
+/// Links that stand at once, of all rooms and peers. Past it new ones are dropped.
+const MAX_LINKS: usize = 4096;
+
+/// Longest frame of each stream, in bytes.
+pub(super) const fn frame_limit(name: StreamName) -> usize {
+    match name {
+        StreamName::Room => conclave_protocol::log::sync::MAX_ROOM_FRAME,
+        StreamName::Live => 64 * 1024,
+        StreamName::Knock => 256 * 1024,
+    }
+}
+
+/// Which link: to whom, of which room, for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct LinkKey {
+    pub(super) device: DeviceId,
+    pub(super) room: RoomId,
+    pub(super) name: StreamName,
+}
+
+/// A link's number, which no other link of this run has.
+pub(super) type LinkId = u64;
+
+/// What the tasks of links tell the loop.
+#[derive(Debug)]
+pub(super) enum FromLink {
+    /// The proof stands.
+    Up { id: LinkId, key: LinkKey, opened_here: bool, writer: FrameWriter, task: AbortHandle },
+    Frame { id: LinkId, frame: Vec<u8> },
+    Down { id: LinkId },
+    /// A link that was to be opened here could not be.
+    NotOpened { key: LinkKey },
+    /// Somebody knocks.
+    Knock { id: LinkId, device: DeviceId, writer: FrameWriter, task: AbortHandle },
+    /// The stream by which this device knocks stands.
+    Knocking { id: LinkId, room: RoomId, device: DeviceId, writer: FrameWriter, task: AbortHandle },
+    /// Or it could not be opened.
+    NotKnocking { room: RoomId, device: DeviceId, why: String },
+}
+
+/// A link that stands.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) id: LinkId,
+    pub(super) key: LinkKey,
+    opened_here: bool,
+    writer: FrameWriter,
+    task: AbortHandle,
+    since: Instant,
+    /// The ACL logs were compared and the other is a member.
+    admitted: bool,
+    /// When something missing was asked for.
+    asked: Instant,
+    /// Operations that only a faulty or hostile peer sends.
+    hostile: u32,
+}
+
+impl Link {
+    /// Queues a frame. A peer that reads too slowly loses the link and catches up on the next one.
+    pub(super) fn send(&self, frame: Vec<u8>) {
+        if let Err(error) = self.writer.send(&frame) {
+            tracing::debug!(%error, name = self.key.name.as_str(), "a frame was not queued");
+        }
+    }
+
+    /// Queues a frame that may be left out: the next one says the same anew.
+    pub(super) fn send_if_room(&self, frame: &[u8]) {
+        let _ = self.writer.try_send(frame);
+    }
+
+    /// Something that others build on is missing: whether to ask for it now. At most once a second, for it may not be there at all.
+    pub(super) fn may_ask(&mut self) -> bool {
+        let now = Instant::now();
+        let may = self.admitted && now.duration_since(self.asked) > ASK_EVERY;
+        if may {
+            self.asked = now;
+        }
+        may
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // The writer's own task still writes what is queued; only reading ends here.
+        self.task.abort();
+    }
+}
+
+/// A link to be opened, or opened again.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    due: Instant,
+    wait: Duration,
+    /// A task is at it.
+    running: bool,
+}
+
+/// The discovery secrets by which the proofs of incoming streams are checked.
+pub(super) type Secrets = Arc<Vec<(RoomId, Vec<Zeroizing<[u8; 32]>>)>>;
+
+/// All links of this device.
+pub(super) struct Links {
+    me: DeviceId,
+    net: Net,
+    all: BTreeMap<LinkId, Link>,
+    by_key: BTreeMap<LinkKey, LinkId>,
+    wishes: BTreeMap<LinkKey, Wish>,
+    next: Arc<std::sync::atomic::AtomicU64>,
+    outbox: mpsc::Sender<FromLink>,
+    pub(super) inbox: mpsc::Receiver<FromLink>,
+    secrets: watch::Sender<Secrets>,
+}
+
+impl Links {
+    pub(super) fn new(net: Net) -> Self {
+        let (outbox, inbox) = mpsc::channel(INBOX);
+        Self {
+            me: net.device(),
+            net,
+            all: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            wishes: BTreeMap::new(),
+            next: Arc::default(),
+            outbox,
+            inbox,
+            secrets: watch::Sender::default(),
+        }
+    }
+
+    /// From here on these secrets prove a room.
+    pub(super) fn set_secrets(&self, secrets: Secrets) {
+        self.secrets.send_replace(secrets);
+    }
+
+    pub(super) fn get(&self, id: LinkId) -> Option<&Link> {
+        self.all.get(&id)
+    }
+
+    /// Adds to what a peer sent that no honest one does. True where that is too much.
+    pub(super) fn count_hostile(&mut self, id: LinkId, hostile: u32) -> bool {
+        let Some(link) = self.all.get_mut(&id) else { return false };
+        link.hostile = link.hostile.saturating_add(hostile);
+        link.hostile > MAX_HOSTILE
+    }
+
+    pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        self.all.get_mut(&id)
+    }
+
+    pub(super) fn by_key(&self, key: LinkKey) -> Option<&Link> {
+        self.all.get(self.by_key.get(&key)?)
+    }
+
+    /// The standing links of a room for one purpose.
+    pub(super) fn of_room(&self, room: RoomId, name: StreamName) -> impl Iterator<Item = &Link> {
+        self.all.values().filter(move |link| link.key.room == room && link.key.name == name)
+    }
+
+    /// A room stream to this device stands, and it is known to be a member.
+    pub(super) fn is_online(&self, room: RoomId, device: DeviceId) -> bool {
+        self.by_key(LinkKey { device, room, name: StreamName::Room }).is_some_and(|link| link.admitted)
+    }
+
+    /// The other side is a member. True where that is news.
+    pub(super) fn admit(&mut self, id: LinkId) -> bool {
+        self.all.get_mut(&id).is_some_and(|link| !std::mem::replace(&mut link.admitted, true))
+    }
+
+    /// Keeps both streams of a room with this device open while it is connected.
+    pub(super) fn wish(&mut self, device: DeviceId, room: RoomId) {
+        let now = Instant::now();
+        for name in [StreamName::Room, StreamName::Live] {
+            let key = LinkKey { device, room, name };
+            if self.by_key.contains_key(&key) {
+                continue;
+            }
+            let due = if self.me < device { now } else { now + HIGHER_WAITS };
+            self.wishes.entry(key).or_insert(Wish { due, wait: RETRY.0, running: false });
+        }
+    }
+
+    /// The device is gone, or belongs to the room no more.
+    pub(super) fn unwish(&mut self, device: DeviceId, room: Option<RoomId>) {
+        self.wishes.retain(|key, _| key.device != device || room.is_some_and(|room| room != key.room));
+    }
+
+    /// Opens what is due, and lets go of those who proved the room and are no members.
+    pub(super) fn handle_tick(&mut self, now: Instant) {
+        for (key, wish) in &mut self.wishes {
+            if wish.running || wish.due > now {
+                continue;
+            }
+            wish.running = true;
+            let secrets = self.secrets.borrow().clone();
+            let Some(secret) = secrets.iter().find(|(room, _)| *room == key.room).and_then(|(_, secrets)| secrets.last().cloned()) else {
+                continue;
+            };
+            let task = LinkTask { net: self.net.clone(), outbox: self.outbox.clone(), next: Arc::clone(&self.next), me: self.me };
+            tokio::spawn(task.open(*key, secret));
+        }
+        let strangers: Vec<LinkId> = self
+            .all
+            .values()
+            .filter(|link| link.key.name == StreamName::Room && !link.admitted && now.duration_since(link.since) > JUDGE_WITHIN)
+            .map(|link| link.id)
+            .collect();
+        for id in strangers {
+            tracing::debug!("a device proved the room and is no member of it");
+            self.close(id);
+        }
+    }
+
+    /// A link could not be opened: later again.
+    pub(super) fn handle_not_opened(&mut self, key: LinkKey) {
+        if let Some(wish) = self.wishes.get_mut(&key) {
+            wish.running = false;
+            wish.due = Instant::now() + wish.wait;
+            wish.wait = (wish.wait * 2).min(RETRY.1);
+        }
+    }
+
+    /// A proof stands. Of two links for one purpose the one that the lower device opened is kept; of two by one side the newer.
+    /// Gives the id where the link stands now.
+    pub(super) fn handle_up(&mut self, id: LinkId, key: LinkKey, opened_here: bool, writer: FrameWriter, task: AbortHandle) -> Option<LinkId> {
+        let now = Instant::now();
+        let link = Link { id, key, opened_here, writer, task, since: now, admitted: false, asked: now, hostile: 0 };
+        if self.all.len() >= MAX_LINKS {
+            return None;
+        }
+        if let Some(old) = self.by_key(key)
+            && old.opened_here != opened_here
+        {
+            let keep_ours = self.me < key.device;
+            if opened_here != keep_ours {
+                // The one that stands is the one to keep.
+                self.settle_wish(key);
+                return None;
+            }
+        }
+        if let Some(old) = self.by_key.insert(key, id) {
+            self.all.remove(&old);
+        }
+        self.all.insert(id, link);
+        self.settle_wish(key);
+        Some(id)
+    }
+
+    fn settle_wish(&mut self, key: LinkKey) {
+        self.wishes.remove(&key);
+    }
+
+    /// A link ended. Gives what it was.
+    pub(super) fn handle_down(&mut self, id: LinkId) -> Option<LinkKey> {
+        let link = self.all.remove(&id)?;
+        if self.by_key.get(&link.key) == Some(&id) {
+            self.by_key.remove(&link.key);
+        }
+        Some(link.key)
+    }
+
+    /// Ends a link: what is queued is still written.
+    pub(super) fn close(&mut self, id: LinkId) {
+        self.handle_down(id);
+    }
+
+    pub(super) fn close_device_in(&mut self, room: RoomId, device: DeviceId) {
+        self.unwish(device, Some(room));
+        for name in [StreamName::Room, StreamName::Live] {
+            if let Some(id) = self.by_key.get(&LinkKey { device, room, name }).copied() {
+                self.close(id);
+            }
+        }
+    }
+
+    pub(super) fn close_room(&mut self, room: RoomId) {
+        self.wishes.retain(|key, _| key.room != room);
+        let ids: Vec<LinkId> = self.all.values().filter(|link| link.key.room == room).map(|link| link.id).collect();
+        for id in ids {
+            self.close(id);
+        }
+    }
+
+    /// A peer opened a stream.
+    pub(super) fn accept(&self, stream: NetStream) {
+        let task = LinkTask { net: self.net.clone(), outbox: self.outbox.clone(), next: Arc::clone(&self.next), me: self.me };
+        match stream.name() {
+            StreamName::Knock => drop(tokio::spawn(task.accept_knock(stream))),
+            StreamName::Room | StreamName::Live => drop(tokio::spawn(task.accept(stream, self.secrets.borrow().clone()))),
+        }
+    }
+
+    /// Opens the stream by which this device asks to be let in.
+    pub(super) fn knock(&self, room: RoomId, device: DeviceId) {
+        let task = LinkTask { net: self.net.clone(), outbox: self.outbox.clone(), next: Arc::clone(&self.next), me: self.me };
+        tokio::spawn(task.knock(room, device));
+    }
+}
+
+/// What the task of a link has at hand.
+struct LinkTask {
+    net: Net,
+    outbox: mpsc::Sender<FromLink>,
+    next: Arc<std::sync::atomic::AtomicU64>,
+    me: DeviceId,
+}
+
+impl LinkTask {
+    fn id(&self) -> LinkId {
+        self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+
+    async fn tell(&self, what: FromLink) {
+        // The loop is gone when the node stops; then nobody needs to know.
+        let _ = self.outbox.send(what).await;
+    }
+
+    async fn open(self, key: LinkKey, secret: Zeroizing<[u8; 32]>) {
+        let opening = async {
+            let stream = self.net.open_stream(key.device, key.name).await.ok()?;
+            let (mut reader, writer) = stream.split(frame_limit(key.name));
+            let context = ProofContext { stream: key.name.as_str(), opener: self.me, acceptor: key.device };
+            let (prover, open) = Prover::new(context, key.room, &secret, &mut super::rng());
+            writer.send(&open).ok()?;
+            let accept = reader.next().await.ok()?;
+            let (_, confirm) = prover.handle_accept(&accept).ok()?;
+            writer.send(&confirm).ok()?;
+            Some((reader, writer))
+        };
+        match tokio::time::timeout(PROOF_TIMEOUT, opening).await {
+            Ok(Some((reader, writer))) => self.carry(key, true, reader, writer).await,
+            _ => self.tell(FromLink::NotOpened { key }).await,
+        }
+    }
+
+    async fn accept(self, stream: NetStream, secrets: Secrets) {
+        let (device, name) = (stream.device(), stream.name());
+        let accepting = async {
+            let (mut reader, writer) = stream.split(frame_limit(name));
+            let open = reader.next().await.ok()?;
+            let known = secrets.iter().flat_map(|(room, secrets)| secrets.iter().rev().map(move |secret| (*room, &**secret)));
+            let context = ProofContext { stream: name.as_str(), opener: device, acceptor: self.me };
+            let (verifier, accept) = Verifier::handle_open(&context, &open, known, &mut super::rng()).ok()?;
+            writer.send(&accept).ok()?;
+            let confirm = reader.next().await.ok()?;
+            let proved = verifier.handle_confirm(&confirm).ok()?;
+            Some((proved.room, reader, writer))
+        };
+        if let Ok(Some((room, reader, writer))) = tokio::time::timeout(PROOF_TIMEOUT, accepting).await {
+            self.carry(LinkKey { device, room, name }, false, reader, writer).await;
+        }
+    }
+
+    async fn accept_knock(self, stream: NetStream) {
+        let (id, device) = (self.id(), stream.device());
+        let (reader, writer) = stream.split(frame_limit(StreamName::Knock));
+        self.start_reading(id, reader, |task| FromLink::Knock { id, device, writer, task }).await;
+    }
+
+    async fn knock(self, room: RoomId, device: DeviceId) {
+        match self.net.open_stream(device, StreamName::Knock).await {
+            Ok(stream) => {
+                let id = self.id();
+                let (reader, writer) = stream.split(frame_limit(StreamName::Knock));
+                self.start_reading(id, reader, |task| FromLink::Knocking { id, room, device, writer, task }).await;
+            }
+            Err(error) => self.tell(FromLink::NotKnocking { room, device, why: error.to_string() }).await,
+        }
+    }
+
+    async fn carry(self, key: LinkKey, opened_here: bool, reader: FrameReader, writer: FrameWriter) {
+        let id = self.id();
+        self.start_reading(id, reader, |task| FromLink::Up { id, key, opened_here, writer, task }).await;
+    }
+
+    /// Tells the loop that the stream stands, and only then begins to carry what arrives on it.
+    async fn start_reading(&self, id: LinkId, reader: FrameReader, stands: impl FnOnce(AbortHandle) -> FromLink) {
+        let outbox = self.outbox.clone();
+        let (go, wait) = tokio::sync::oneshot::channel::<()>();
+        let reading = tokio::spawn(async move {
+            if wait.await.is_ok() {
+                read(outbox, id, reader).await;
+            }
+        });
+        self.tell(stands(reading.abort_handle())).await;
+        let _ = go.send(());
+    }
+}
+
+/// Carries frames to the loop, at its pace, until the stream ends.
+async fn read(outbox: mpsc::Sender<FromLink>, id: LinkId, mut reader: FrameReader) {
+    loop {
+        match reader.next().await {
+            Ok(frame) => {
+                if outbox.send(FromLink::Frame { id, frame }).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a stream ended");
+                let _ = outbox.send(FromLink::Down { id }).await;
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! `make bench`: one JSON object a line, a measure each. `--only meet/` runs one family.
+
+use anyhow::Result;
+use clap::Parser;
+use conclave_tests::bench::{self, Measure};
+
+#[derive(Parser)]
+struct Args {
+    /// Only measures whose name begins so.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Rounds of each measure; the median counts.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    for family in bench::FAMILIES {
+        if !family.starts_with(&args.only) && !args.only.starts_with(family) {
+            continue;
+        }
+        eprintln!("measuring {family} …");
+        let measures: Vec<Measure> = bench::run(family, args.rounds).await;
+        for measure in measures.iter().filter(|measure| measure.measure.starts_with(&args.only)) {
+            println!("{}", serde_json::to_string(measure)?);
+        }
+    }
+    Ok(())
+}

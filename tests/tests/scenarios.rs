@@ -1,0 +1,22 @@
+//! Scenarios across crates: real peers as child processes, seen from outside. Those that need namespaces, a sound server or a display
+//! are ignored by `make test` and run by `make test-full`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "scenarios/calls.rs"]
+mod calls;
+#[path = "scenarios/rooms.rs"]
+mod rooms;
+#[path = "scenarios/script.rs"]
+mod script;
+
+use conclave_tests::peer::{Peer, PeerOptions};
+
+/// A peer that is reached over loopback only, by the addresses in a link.
+async fn loopback(name: &str) -> Peer {
+    Peer::start(on_loopback(name)).await.expect("a peer starts")
+}
+
+fn on_loopback(name: &str) -> PeerOptions {
+    PeerOptions::named(name).args(["--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"])
+}
