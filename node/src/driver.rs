@@ -369,7 +369,9 @@ impl Driver {
 
     fn peer(&mut self, device: DeviceId) -> Option<&mut PeerState> {
         if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&device) {
-            return None;
+            // A neighbour that was only heard of makes room for the next.
+            let stranger = self.peers.iter().find(|(_, peer)| !peer.connected).map(|(device, _)| *device)?;
+            self.peers.remove(&stranger);
         }
         Some(self.peers.entry(device).or_default())
     }
@@ -423,7 +425,9 @@ impl Driver {
     }
 
     async fn handle_tick(&mut self) {
-        self.links.handle_tick(Instant::now());
+        let rooms = &self.rooms;
+        let is_member = |key: &links::LinkKey| rooms.get(&key.room).is_some_and(|entry| entry.room.acl().is_member(&key.device));
+        self.links.handle_tick(Instant::now(), is_member);
         self.handle_join_tick().await;
         self.handle_call_tick();
         self.rotate_where_due().await;
@@ -509,8 +513,11 @@ impl Driver {
 
     async fn remember_address(&mut self, device: DeviceId, address: String) {
         let shared = self.rooms.values().any(|entry| entry.room.acl().is_member(&device));
+        if !shared {
+            return;
+        }
         let known = self.addresses.entry(device).or_default();
-        if !shared || known.first() == Some(&address) {
+        if known.first() == Some(&address) {
             return;
         }
         known.retain(|other| *other != address);

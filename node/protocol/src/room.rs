@@ -374,6 +374,12 @@ impl Room {
         self.ops.missing(summary, max_bytes, |node| horizon.is_none_or(|horizon| node.view.contains(horizon)))
     }
 
+    /// Whether a member may read an operation of the op log: where history begins with one's own admission, not what is older.
+    pub fn may_read(&self, peer: &DeviceId, id: &OpHash) -> bool {
+        let horizon = self.horizon_of(peer);
+        self.acl.is_member(peer) && self.ops.get(id).is_some_and(|node| horizon.is_none_or(|horizon| node.view.contains(horizon)))
+    }
+
     /// Operations that count of the kinds from [`FIRST_KIND_BEYOND_CHAT`] on, in the order that everyone shares.
     pub fn operations(&self) -> Vec<Operation> {
         let mut nodes: Vec<&OpNode> =

@@ -170,9 +170,10 @@ impl Driver {
             match output {
                 CallOutput::Broadcast(presence) => {
                     let frame = wire::encode(&LiveFrame::Presence(presence));
-                    for link in self.links.of_room(room, StreamName::Live) {
-                        link.send_if_room(&frame);
-                    }
+                    let Some(entry) = self.rooms.get(&room) else { continue };
+                    // A stream may stand to someone who was removed, or whose admission is not known here yet.
+                    let members = |device: &DeviceId| entry.room.acl().is_member(device);
+                    self.links.of_room(room, StreamName::Live).filter(|link| members(&link.key.device)).for_each(|link| link.send_if_room(&frame));
                 }
                 CallOutput::SendTo { device, presence } => {
                     if let Some(link) = self.links.by_key(LinkKey { device, room, name: StreamName::Live }) {
@@ -475,6 +476,13 @@ impl Driver {
             if device == me { entry.call.handle_self_revoked(now) } else { entry.call.handle_revoked(device, now) }
         }
         self.carry_out(room);
+    }
+
+    /// A device belongs to the room from here on: a live stream that it opened before is one of a member now.
+    pub(super) fn greet_member(&mut self, room: RoomId, device: DeviceId) {
+        if let Some(link) = self.links.by_key(LinkKey { device, room, name: StreamName::Live }).map(|link| link.id) {
+            self.greet_live(link);
+        }
     }
 
     /// The live stream to a member stands.

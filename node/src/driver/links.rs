@@ -120,6 +120,7 @@ impl Drop for Link {
 struct Wish {
     due: Instant,
     wait: Duration,
+    attempts: usize,
     /// A task is at it.
     running: bool,
 }
@@ -204,7 +205,7 @@ impl Links {
                 continue;
             }
             let due = if self.me < device { now } else { now + HIGHER_WAITS };
-            self.wishes.entry(key).or_insert(Wish { due, wait: RETRY.0, running: false });
+            self.wishes.entry(key).or_insert(Wish { due, wait: RETRY.0, attempts: 0, running: false });
         }
     }
 
@@ -214,23 +215,28 @@ impl Links {
     }
 
     /// Opens what is due, and lets go of those who proved the room and are no members.
-    pub(super) fn handle_tick(&mut self, now: Instant) {
+    pub(super) fn handle_tick(&mut self, now: Instant, is_member: impl Fn(&LinkKey) -> bool) {
         for (key, wish) in &mut self.wishes {
             if wish.running || wish.due > now {
                 continue;
             }
-            wish.running = true;
             let secrets = self.secrets.borrow().clone();
-            let Some(secret) = secrets.iter().find(|(room, _)| *room == key.room).and_then(|(_, secrets)| secrets.last().cloned()) else {
+            let known = secrets.iter().find(|(room, _)| *room == key.room).map(|(_, secrets)| secrets.as_slice()).unwrap_or_default();
+            // The newest first; then older ones in turn, for two who each made a new one apart share only those.
+            let generation = known.len().checked_sub(1 + wish.attempts % known.len().max(1));
+            let Some(secret) = generation.and_then(|generation| known.get(generation)).cloned() else {
+                wish.due = now + wish.wait;
                 continue;
             };
+            wish.running = true;
+            wish.attempts += 1;
             let task = LinkTask { net: self.net.clone(), outbox: self.outbox.clone(), next: Arc::clone(&self.next), me: self.me };
             tokio::spawn(task.open(*key, secret));
         }
         let strangers: Vec<LinkId> = self
             .all
             .values()
-            .filter(|link| link.key.name == StreamName::Room && !link.admitted && now.duration_since(link.since) > JUDGE_WITHIN)
+            .filter(|link| !is_member(&link.key) && now.duration_since(link.since) > JUDGE_WITHIN)
             .map(|link| link.id)
             .collect();
         for id in strangers {

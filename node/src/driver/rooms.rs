@@ -209,15 +209,24 @@ impl Driver {
                 Record::Equivocation(proof) => proofs.push(RoomFrame::Proof(proof.clone()).encode()),
             }
         }
-        let encode = |frame: fn(Vec<Signed>) -> RoomFrame, ops| batches(ops).into_iter().map(move |batch| frame(batch).encode());
-        let who_belongs: Vec<Vec<u8>> = encode(RoomFrame::AclOps, acl).collect();
-        let history: Vec<Vec<u8>> = proofs.into_iter().chain(encode(RoomFrame::Ops, ops)).collect();
+        let encode = |frame: fn(Vec<Signed>) -> RoomFrame, ops| -> Vec<Vec<u8>> {
+            batches(ops).into_iter().map(move |batch| frame(batch).encode()).collect()
+        };
+        let who_belongs = encode(RoomFrame::AclOps, acl);
         let Some(entry) = self.rooms.get(&room) else { return };
+        let history = encode(RoomFrame::Ops, ops.clone());
         for link in self.links.of_room(room, StreamName::Room).filter(|link| Some(link.id) != except) {
             // Someone who was just revoked is still told so, and told nothing else.
             who_belongs.iter().for_each(|frame| link.send(frame.clone()));
-            if entry.room.acl().is_member(&link.key.device) {
+            if !entry.room.acl().is_member(&link.key.device) {
+                continue;
+            }
+            proofs.iter().for_each(|frame| link.send(frame.clone()));
+            if entry.room.acl().full_history() {
                 history.iter().for_each(|frame| link.send(frame.clone()));
+            } else {
+                let readable = ops.iter().filter(|op| entry.room.may_read(&link.key.device, &op.hash())).cloned();
+                encode(RoomFrame::Ops, readable.collect()).into_iter().for_each(|frame| link.send(frame));
             }
         }
     }
@@ -231,6 +240,7 @@ impl Driver {
             RoomChange::MemberJoined(device) => {
                 let name = name(self, &device);
                 self.publish(Event::MemberJoined { room, device, name });
+                self.greet_member(room, device);
                 self.reach_members(room).await;
             }
             RoomChange::MemberGone { device, .. } => {
