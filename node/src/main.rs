@@ -1,1 +1,7 @@
-fn main() {}
+//! The headless command. Everything is in `conclave_node::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    conclave_node::cli::main()
+}

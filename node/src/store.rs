@@ -39,15 +39,23 @@ const KEY_ROW: &str = "key";
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// An open store. Every call blocks until the disk answered.
-#[derive(Debug)]
 pub struct Store {
-    database: Database,
+    /// Absent only after the disk refused and until it is opened again.
+    database: Option<Database>,
+    /// Opens the same file once more.
+    reopen: Box<dyn Fn() -> Result<Database, StoreError> + Send>,
     sealer: Sealer,
     kind: ProtectionKind,
     /// Number of the next record in the order of arrival.
     next_record: u64,
     /// Held for the lock; absent where a test brings a disk of its own.
     directory: Option<Directory>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("directory", &self.directory).field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// What can be told of a data directory without its key.
@@ -100,9 +108,8 @@ impl Store {
             return Ok(Peek::Empty { aside: Directory::kept_aside(dir) });
         }
         let directory = Directory::take(dir)?;
-        let file = directory.open_store().map_err(|error| StoreError::failed("opening the store", error))?;
         let peeked = (|| {
-            let (database, _unreleased) = open_database(FileBackend::new(file)?)?;
+            let (database, _unreleased) = open_database(FileBackend::new(Directory::open_file(&directory.store_path())?)?)?;
             schema::read(&database, schema::SCHEMA)?;
             Ok(Peek::Present { protection: read_slot(&database)?.kind })
         })();
@@ -110,19 +117,20 @@ impl Store {
     }
 
     fn open_in(directory: Directory, protection: &Protection) -> Result<Self, StoreError> {
-        let file = directory.open_store().map_err(|error| StoreError::failed("opening the store", error))?;
-        let opened = Self::open_on(FileBackend::new(file)?, protection, Some(directory));
+        let path = directory.store_path();
+        let backend = move || Ok(FileBackend::new(Directory::open_file(&path)?).map_err(std::io::Error::other)?);
+        let opened = Self::open_on(backend, protection, Some(directory));
         opened.map_err(|(error, directory)| keep_aside_if_damaged(error, directory))
     }
 
     /// Opens, proves sound, and only then lets anything be written. The directory comes back with an error.
     fn open_on<B: StorageBackend>(
-        backend: B,
+        backend: impl Fn() -> std::io::Result<B> + Send + 'static,
         protection: &Protection,
         directory: Option<Directory>,
     ) -> Result<Self, (StoreError, Option<Directory>)> {
         let opened = (|| {
-            let (database, hold) = open_database(backend)?;
+            let (database, hold) = open_database(backend()?)?;
             let found = schema::read(&database, schema::SCHEMA)?;
             let slot = read_slot(&database)?;
             let sealer = Sealer::new(&slot.unlock(protection, directory.as_ref())?);
@@ -133,9 +141,21 @@ impl Store {
             Ok((database, sealer, slot.kind, next_record))
         })();
         match opened {
-            Ok((database, sealer, kind, next_record)) => Ok(Self { database, sealer, kind, next_record, directory }),
+            Ok((database, sealer, kind, next_record)) => {
+                let reopen = Box::new(move || {
+                    let (database, hold) = open_database(backend()?)?;
+                    hold.release()?;
+                    Ok(database)
+                });
+                Ok(Self { database: Some(database), reopen, sealer, kind, next_record, directory })
+            }
             Err(error) => Err((error, directory)),
         }
+    }
+
+    /// Damaged stores that were kept aside in `dir` while no store has taken their place, oldest first.
+    pub fn kept_aside(dir: &Path) -> Vec<PathBuf> {
+        if Directory::has_store(dir) { Vec::new() } else { Directory::kept_aside(dir) }
     }
 
     /// How the master key is kept.
@@ -154,9 +174,28 @@ impl Store {
     /// `Failed` where the last flush does; what was acknowledged is on disk all the same.
     pub fn close(self) -> Result<(), StoreError> {
         let Self { database, directory, .. } = self;
-        let closed = database.close();
+        let closed = database.map_or(Ok(()), Database::close);
         drop(directory);
         Ok(closed?)
+    }
+
+    /// After the disk refused, redb takes nothing more until the file is opened again. What is then there is what counts: the
+    /// batch that failed may be among it.
+    ///
+    /// # Errors
+    /// `Failed` where the disk still refuses, `Damaged`.
+    fn recover(&mut self) -> Result<(), StoreError> {
+        if self.database.is_none() {
+            let database = (self.reopen)()?;
+            self.next_record = records::next_record(&database)?;
+            self.database = Some(database);
+            tracing::info!("the store was opened again");
+        }
+        Ok(())
+    }
+
+    fn database(&self) -> Result<&Database, StoreError> {
+        self.database.as_ref().ok_or_else(|| StoreError::failed("the store", "it must be opened again first"))
     }
 }
 

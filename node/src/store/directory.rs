@@ -49,8 +49,12 @@ impl Directory {
         &self.path
     }
 
-    pub(crate) fn open_store(&self) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).open(self.path.join(STORE_FILE))
+    pub(crate) fn store_path(&self) -> PathBuf {
+        self.path.join(STORE_FILE)
+    }
+
+    pub(crate) fn open_file(store: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(store)
     }
 
     /// An empty file for a store in the making; it has its name only from [`Self::keep_new_store`] on, so that a crash before

@@ -122,7 +122,9 @@ impl From<redb::CommitError> for StoreError {
 fn aside_sentence(aside: &[PathBuf]) -> String {
     match aside.last() {
         None => String::new(),
-        Some(last) => format!(" (a damaged store was kept aside in {})", last.display()),
+        Some(last) => {
+            format!(" (a damaged store was kept aside in {}; to begin anew all the same: `conclave-node init`)", last.display())
+        }
     }
 }
 

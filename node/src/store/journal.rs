@@ -55,7 +55,7 @@ impl StoreHandle {
     /// Returns when the batch is on disk. Cancelling this leaves open whether it will be.
     ///
     /// # Errors
-    /// `Failed`, `Damaged`, `Closed`; nothing of the batch is on disk then.
+    /// `Failed`, `Damaged`, `Closed`. All or nothing of the batch is on disk then: load again what it was about.
     pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());
@@ -140,7 +140,11 @@ fn serve(mut store: Store, mut queue: mpsc::Receiver<Request>, commits: &AtomicU
                     let _ = answer.send(result.clone());
                 }
             }
-            Request::Read(read) => read(&store),
+            Request::Read(read) => {
+                // Where the disk still refuses, the read says so.
+                let _ = store.recover();
+                read(&store);
+            }
             Request::Close(answer) => {
                 let _ = answer.send(store.close());
                 return;

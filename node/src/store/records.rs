@@ -227,13 +227,27 @@ struct Row {
 }
 
 impl Store {
-    /// Carries out `batches` in one transaction. When this returns, all of them are on disk; where it fails, none is.
+    /// Carries out `batches` in one transaction. When this returns, all of them are on disk. Where it fails, all or none of them
+    /// are: what is then loaded is what counts.
     ///
     /// # Errors
     /// `Failed` where the disk refuses, `Damaged`.
     pub fn commit(&mut self, batches: &[Batch]) -> Result<(), StoreError> {
+        self.recover()?;
+        let outcome = self.commit_once(batches);
+        if matches!(outcome, Err(StoreError::Failed { .. })) {
+            // Dropped before it is opened again, so that no two of them write to one file.
+            self.database = None;
+            if let Err(error) = self.recover() {
+                tracing::warn!(%error, "the store cannot be opened again yet");
+            }
+        }
+        outcome
+    }
+
+    fn commit_once(&mut self, batches: &[Batch]) -> Result<(), StoreError> {
         let mut next_record = self.next_record;
-        let mut transaction = self.database.begin_write()?;
+        let mut transaction = self.database()?.begin_write()?;
         // With two phases the newest commit is always whole, so that damage is never taken for the trace of a power cut.
         transaction.set_two_phase_commit(true);
         let mut rooms = BTreeSet::new();
@@ -356,7 +370,7 @@ impl Store {
 
     fn get(&self, table: Table, scope: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let row = self.sealer.row(table.name(), scope, key);
-        let transaction = self.database.begin_read()?;
+        let transaction = self.database()?.begin_read()?;
         let rows = transaction.open_table(table.rows())?;
         let Some(sealed) = rows.get(row.as_slice())? else { return Ok(None) };
         Ok(Some(open_row(&self.sealer, table, &row, sealed.value())?.value))
@@ -364,7 +378,7 @@ impl Store {
 
     fn scan(&self, table: Table, scope: &[u8]) -> Result<Vec<Row>, StoreError> {
         let (from, to) = bounds(&self.sealer, table, scope);
-        let transaction = self.database.begin_read()?;
+        let transaction = self.database()?.begin_read()?;
         let rows = transaction.open_table(table.rows())?;
         let mut found = Vec::new();
         for entry in rows.range(from.as_slice()..=to.as_slice())? {
@@ -375,7 +389,7 @@ impl Store {
     }
 
     fn scan_all(&self, table: Table) -> Result<Vec<Row>, StoreError> {
-        let transaction = self.database.begin_read()?;
+        let transaction = self.database()?.begin_read()?;
         let rows = transaction.open_table(table.rows())?;
         let mut found = Vec::new();
         for entry in rows.iter()? {
@@ -488,7 +502,7 @@ pub(crate) mod tests_support {
 
     /// Gives two settings each other's sealed value, with page checksums that fit.
     pub(crate) fn swap_two_settings(store: &Store) {
-        let transaction = store.database.begin_write().unwrap();
+        let transaction = store.database().unwrap().begin_write().unwrap();
         {
             let mut rows = transaction.open_table(Table::Settings.rows()).unwrap();
             let found: Vec<(Vec<u8>, Vec<u8>)> = rows

@@ -94,7 +94,7 @@ fn a_second_damaged_store_does_not_replace_the_first() {
 fn a_newer_store_is_refused_and_left_alone() {
     let dir = directory();
     let store = create(dir.path());
-    let transaction = store.database.begin_write().unwrap();
+    let transaction = store.database().unwrap().begin_write().unwrap();
     schema::write(&transaction, schema::SCHEMA + 1).unwrap();
     transaction.commit().unwrap();
     drop(store);
@@ -145,7 +145,7 @@ proptest! {
             // The first pages are what is always in use.
             let at = (position % (bytes.len() as u64 / 4)) as usize;
             bytes[at] ^= 1 << bit;
-            match Store::open_on(Disk::with(bytes), &passphrase("open sesame"), None) {
+            match Store::open_on(move || Ok(Disk::with(bytes.clone())), &passphrase("open sesame"), None) {
                 Ok(store) => {
                     assert_eq!(store.identity().unwrap(), Some(identity("Ada")));
                     assert_eq!(store.load_records(&room(1)).unwrap().len(), 20);

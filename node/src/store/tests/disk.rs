@@ -71,6 +71,17 @@ impl Disk {
         self.0.lock().unwrap().lies = true;
     }
 
+    /// From the `operations`-th write, change of length or flush on, the disk refuses, until [`Self::accept`].
+    pub(super) fn refuse_after(&self, operations: u64) {
+        self.cut_after(operations);
+    }
+
+    pub(super) fn accept(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.until_cut = None;
+        state.dead = false;
+    }
+
     pub(super) fn is_dead(&self) -> bool {
         self.0.lock().unwrap().dead
     }

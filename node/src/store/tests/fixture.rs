@@ -40,7 +40,7 @@ fn write_the_fixture() {
             .note(Some(&room(1)), "note", Some(b"kept"))
             .addresses(&DeviceId([5; 32]), &["/ip4/192.0.2.7/udp/7000/quic-v1".to_owned()])])
         .unwrap();
-    store.database.compact().unwrap();
+    store.database.as_mut().unwrap().compact().unwrap();
     store.close().unwrap();
     std::fs::create_dir_all(fixture().parent().unwrap()).unwrap();
     std::fs::copy(dir.path().join("store.redb"), fixture()).unwrap();
@@ -51,7 +51,7 @@ fn a_store_of_schema_1_opens_with_everything_in_it() {
     let dir = directory();
     std::fs::copy(fixture(), dir.path().join("store.redb")).unwrap();
     let store = Store::open(dir.path(), &passphrase(PASSPHRASE)).unwrap();
-    assert_eq!(schema::read(&store.database, schema::SCHEMA), Ok(schema::SCHEMA));
+    assert_eq!(schema::read(store.database().unwrap(), schema::SCHEMA), Ok(schema::SCHEMA));
     assert_eq!(store.identity().unwrap(), Some(identity("Ada")));
     assert_eq!(store.rooms().unwrap(), vec![room(0), room(1)]);
     let mut dice = Dice(1);
@@ -92,7 +92,7 @@ fn broken_step(transaction: &redb::WriteTransaction, _: &crate::store::seal::Sea
 use redb::{ReadableDatabase, ReadableTable};
 
 fn steps(store: &Store) -> Option<u32> {
-    let transaction = store.database.begin_read().unwrap();
+    let transaction = store.database().unwrap().begin_read().unwrap();
     transaction.open_table(EXTRA).unwrap().get("steps").unwrap().map(|value| value.value())
 }
 
@@ -104,12 +104,12 @@ fn steps_forward_run_in_order_and_a_broken_one_leaves_the_schema_before_it() {
     let good = [Migration { to: 3, run: step_three }, Migration { to: 2, run: step_two }];
     let broken = [Migration { to: 2, run: step_two }, Migration { to: 3, run: broken_step }];
 
-    assert!(schema::migrate(&store.database, &store.sealer, 1, &broken, 3).is_err());
-    assert_eq!(schema::read(&store.database, 9), Ok(2));
+    assert!(schema::migrate(store.database().unwrap(), &store.sealer, 1, &broken, 3).is_err());
+    assert_eq!(schema::read(store.database().unwrap(), 9), Ok(2));
     assert_eq!(steps(&store), Some(2));
 
-    assert!(schema::migrate(&store.database, &store.sealer, 2, &good, 4).is_err(), "there is no way to 4");
-    assert_eq!(schema::read(&store.database, 9), Ok(3));
+    assert!(schema::migrate(store.database().unwrap(), &store.sealer, 2, &good, 4).is_err(), "there is no way to 4");
+    assert_eq!(schema::read(store.database().unwrap(), 9), Ok(3));
     assert_eq!(steps(&store), Some(3));
     assert_eq!(store.identity().unwrap(), Some(identity("Ada")));
 }

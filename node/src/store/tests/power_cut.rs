@@ -10,7 +10,8 @@ use crate::store::{Batch, Store, StoreError};
 type Content = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
 
 fn open(disk: &Disk) -> Result<Store, StoreError> {
-    Store::open_on(disk.clone(), &passphrase("p"), None).map_err(|(error, _)| error)
+    let disk = disk.clone();
+    Store::open_on(move || Ok(disk.clone()), &passphrase("p"), None).map_err(|(error, _)| error)
 }
 
 fn fresh() -> Disk {
@@ -157,4 +158,31 @@ fn a_disk_that_lies_about_flushing_loses_what_was_acknowledged() {
         lost += u32::from(!kept);
     }
     assert!(lost > 0);
+}
+
+#[test]
+fn a_disk_that_refuses_for_a_while_loses_nothing_and_is_used_again() {
+    let disk = fresh();
+    let mut store = open(&disk).unwrap();
+    let mut dice = Dice(7);
+    let mut held = Content::new();
+    for round in 0..40_u64 {
+        let (batch, after) = some_batch(&mut dice, &held);
+        disk.refuse_after(dice.below(12));
+        let outcome = store.commit(&[batch]);
+        disk.accept();
+        if let Err(error) = &outcome {
+            assert!(matches!(error, StoreError::Failed { .. }), "round {round}: {error:?}");
+            // A write that follows finds the store open again, by itself.
+            store.commit(&[Batch::new().setting("round", Some(&round.to_string()))]).unwrap();
+            let found = content(&store);
+            assert!(found == held || found == after, "round {round}: a part of a batch");
+            held = found;
+        } else {
+            held = after;
+        }
+        assert_eq!(content(&store), held, "round {round}");
+    }
+    drop(store);
+    assert_eq!(content(&open(&disk).unwrap()), held);
 }
