@@ -122,13 +122,37 @@ impl AclLog {
         self.about(device).iter().any(|index| self.node(*index).is_some_and(|node| admits(&node.op)))
     }
 
-    /// What the next operation builds on: the heads, the deepest where there are too many.
-    pub(crate) fn parents(&self) -> Vec<OpHash> {
-        let mut heads: Vec<&AclNode> = self.heads.iter().filter_map(|hash| self.get(hash)).collect();
-        heads.sort_by_key(|node| std::cmp::Reverse(node.key()));
-        let mut parents: Vec<OpHash> = heads.iter().take(MAX_PARENTS).map(|node| node.hash).collect();
-        parents.sort();
-        parents
+    /// Heads for the next operation to name, sorted: first those that bring what it must have in its past, the most important first;
+    /// then the deepest, up to `fill` in all. Never more than [`MAX_PARENTS`].
+    pub(crate) fn heads_over(&self, needed: impl IntoIterator<Item = usize>, fill: usize) -> Vec<OpHash> {
+        let mut heads: Vec<(usize, &AclNode)> = self
+            .heads
+            .iter()
+            .filter_map(|hash| self.index_of(hash))
+            .filter_map(|index| Some((index, self.node(index)?)))
+            .collect();
+        heads.sort_by_key(|(_, node)| std::cmp::Reverse(node.key()));
+        let covers = |(head, node): &(usize, &AclNode), index: usize| *head == index || node.past.contains(index);
+        let mut chosen: Vec<(usize, &AclNode)> = Vec::new();
+        for index in needed {
+            if chosen.len() < MAX_PARENTS
+                && !chosen.iter().any(|head| covers(head, index))
+                && let Some(head) = heads.iter().find(|head| covers(head, index))
+            {
+                chosen.push(*head);
+            }
+        }
+        for head in heads {
+            if chosen.len() >= fill.min(MAX_PARENTS) {
+                break;
+            }
+            if !chosen.iter().any(|(index, _)| *index == head.0) {
+                chosen.push(head);
+            }
+        }
+        let mut hashes: Vec<OpHash> = chosen.into_iter().map(|(_, node)| node.hash).collect();
+        hashes.sort();
+        hashes
     }
 
     /// The heads and a thinning sample of what is below them, for a peer to find out what is missing here.

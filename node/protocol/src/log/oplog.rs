@@ -265,6 +265,12 @@ impl OpLog {
         Some(Op { id, prev, acl_heads, deps, lamport, time_ms, kind, body })
     }
 
+    /// The ACL heads of the last operation of an incarnation.
+    pub(crate) fn last_heads(&self, device: DeviceId, incarnation: u64) -> &[OpHash] {
+        let last = self.chains.get(&(device, incarnation)).and_then(|chain| self.node(*chain.nodes.back()?));
+        last.map_or(&[], |node| &node.op.acl_heads)
+    }
+
     /// What of a device counts when it is revoked now: the heads of its incarnations, the newest first where there are too many.
     pub(crate) fn cuts(&self, device: &DeviceId) -> Vec<OpCut> {
         let chains = self.chains.range((*device, 0)..=(*device, u64::MAX));

@@ -9,8 +9,8 @@ use crate::id::{DeviceId, OpHash};
 use crate::identity::{MemberCard, check_name, seal};
 use crate::log::Refused;
 use crate::log::acl::{
-    AclKind, AclOp, Admit, Invite, KnownSecret, MAX_BOXES, MAX_INVITE_USES, Rename, Revoke, Role, RoleChange, Secret, SecretBox,
-    SecretList, admit_context, secret_context,
+    AclKind, AclOp, Admit, Invite, KnownSecret, MAX_BOXES, MAX_INVITE_USES, MAX_PARENTS, Rename, Revoke, Role, RoleChange,
+    Secret, SecretBox, SecretList, admit_context, secret_context,
 };
 use crate::log::dag::AclNode;
 use crate::log::op::{MAX_OP_BODY, Op};
@@ -92,7 +92,7 @@ impl Room {
         if body.len() > MAX_OP_BODY {
             return Err(Refusal::OutOfRange);
         }
-        let heads = self.acl_log.parents();
+        let heads = self.heads_to_write_under();
         let op: Op = self.ops.next(self.me(), self.incarnation, heads, now_ms, kind, body).ok_or(Refusal::QuotaExceeded)?;
         let signed = op.sign(&self.me.key, &self.id);
         let mut applied = Applied::default();
@@ -227,7 +227,7 @@ impl Room {
     }
 
     fn act(&mut self, kind: AclKind, now_ms: u64) -> Result<Applied, Refusal> {
-        let op = AclOp { author: self.me(), parents: self.acl_log.parents(), time_ms: now_ms, kind };
+        let op = AclOp { author: self.me(), parents: self.parents_for(&kind), time_ms: now_ms, kind };
         let signed = op.sign(&self.me.key, &self.id);
         let mut refused = Refused::default();
         let linked = self.acl_log.insert([signed], false, &mut refused);
@@ -237,6 +237,53 @@ impl Room {
         let mut applied = Applied::default();
         self.after_acl(&linked, &mut applied);
         Ok(applied)
+    }
+
+    /// Of the heads of the ACL log those that an operation of the op log needs. What its author has shown to know must stay in sight, or
+    /// everyone refuses it; and so must what gives the author the right to write.
+    fn heads_to_write_under(&self) -> Vec<OpHash> {
+        let shown = self.ops.last_heads(self.me(), self.incarnation);
+        let shown = shown.iter().filter_map(|head| self.acl_log.index_of(head));
+        // The rest of the places stays free for what the next operation needs beside the heads of this one.
+        self.acl_log.heads_over(shown.chain(self.own_standing()), MAX_PARENTS / 2)
+    }
+
+    /// Of the heads of the ACL log those that an operation of it needs.
+    fn parents_for(&self, kind: &AclKind) -> Vec<OpHash> {
+        let mut needed: Vec<usize> = Vec::new();
+        match kind {
+            AclKind::Admit(admit) => {
+                needed.extend(admit.invite.and_then(|invite| self.acl_log.index_of(&invite)));
+                // An admission counts only if it builds on what removed the device before.
+                needed.extend(self.authority.revocations().get(&admit.card.device).into_iter().flatten().rev());
+                needed.extend(self.acl.secret_ops.last().and_then(|secret| self.acl_log.index_of(secret)));
+            }
+            AclKind::Revoke(revoke) => {
+                needed.extend(revoke.acl_cut.and_then(|cut| self.acl_log.index_of(&cut)));
+                needed.extend(self.standing_of(&revoke.device));
+            }
+            AclKind::Role(change) => needed.extend(self.standing_of(&change.device)),
+            _ => {}
+        }
+        // What a rotation is to answer comes after the right to make it.
+        let mut after: Vec<usize> = Vec::new();
+        if matches!(kind, AclKind::Secret(_)) {
+            after.extend(self.authority.revocations().values().flatten());
+        }
+        self.acl_log.heads_over(needed.into_iter().chain(self.own_standing()).chain(after), MAX_PARENTS)
+    }
+
+    /// What gives this device its role, and the newest of its own operations of the ACL log.
+    fn own_standing(&self) -> Vec<usize> {
+        let mut standing = self.standing_of(&self.me());
+        standing.extend(self.acl_log.by_author(&self.me()).last());
+        standing
+    }
+
+    /// The valid admissions of a device and the changes of its role, the last first.
+    fn standing_of(&self, device: &DeviceId) -> Vec<usize> {
+        let about = self.authority.about(device).iter().rev().copied().filter(|index| self.authority.is_valid(*index));
+        about.filter(|index| !self.acl_log.node(*index).is_some_and(|node| matches!(node.op.kind, AclKind::Revoke(_)))).collect()
     }
 
     fn must_be_admin(&self) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@ use conclave_protocol::log::acl::{AclKind, AclOp, Rename, Role};
 use conclave_protocol::log::op::{MAX_OP_BODY, Op};
 use conclave_protocol::log::sync::{ChainSummary, DeviceSummary, RoomFrame, Summary};
 use conclave_protocol::log::{MAX_ACL_OPS_OF_A_MEMBER, MAX_BYTES_PER_AUTHOR, MAX_OPS_PER_MINUTE};
-use conclave_protocol::room::{Refusal, RoomChange};
+use conclave_protocol::room::{InviteSpec, Refusal, RoomChange};
 use conclave_protocol::wire::Signed;
 
 use crate::support::*;
@@ -250,6 +250,76 @@ fn a_member_cannot_fill_the_acl_log() {
     founder.revokes(member.id());
     deliver(&mut founder, &mut member);
     assert_eq!(founder.roster(), member.roster());
+}
+
+/// Chains of renames beside each other, each `depth` long, from one parent.
+fn fan(member: &Peer, parent: OpHash, width: usize, depth: usize, mark: &str) -> Vec<Signed> {
+    let mut ops = Vec::new();
+    for branch in 0..width {
+        let mut parent = parent;
+        for step in 0..depth {
+            let name = format!("{mark} {branch} {step}");
+            let rename = forge_acl(&member.me.key, &member.room.id(), &[parent], AclKind::Rename(Rename { name }));
+            parent = rename.hash();
+            ops.push(rename);
+        }
+    }
+    ops
+}
+
+#[test]
+fn more_heads_than_an_operation_can_name_silence_nobody() {
+    let (mut founder, mut member) = pair();
+    let mut other = founder.admits("Other", Role::Member);
+    let base = acl_of(&signed(&founder.stored).pop().unwrap()).parents[0];
+    let honest = |founder: &mut Peer, other: &mut Peer, what: &str| {
+        founder.says(what);
+        other.says(what);
+        sync(founder, other);
+    };
+    for depth in 1..5 {
+        let flood = fan(&member, base, 20, depth, &depth.to_string());
+        founder.takes_acl(&flood);
+        member.takes_acl(&flood);
+        honest(&mut founder, &mut other, &depth.to_string());
+    }
+    assert_eq!(founder.bodies().len(), 8);
+    assert_eq!(founder.bodies(), other.bodies());
+    assert_eq!((founder.room.waiting(), other.room.waiting()), (0, 0));
+}
+
+#[test]
+fn deeper_heads_push_no_admission_and_no_invitation_out_of_sight() {
+    let (mut founder, member) = pair();
+    let base = founder.room.acl_heads()[0];
+    let spec = InviteSpec { key: [7; 32], expires_ms: START_MS + 86_400_000, uses: 3, role: Role::Member, approval: false };
+    let mut admin = founder.admits("Ada", Role::Admin);
+    let mut other = founder.admits("Other", Role::Member);
+    sync(&mut founder, &mut admin);
+    let invite = admin.act(|room, now, _| room.invite(spec, now)).unwrap()[0].hash();
+    sync(&mut founder, &mut admin);
+    let flood = fan(&member, base, 20, 12, "deep");
+    for peer in [&mut founder, &mut admin, &mut other] {
+        peer.takes_acl(&flood);
+    }
+    // The admissions of both, and the invitation, are no part of what is deepest.
+    other.says("I am here");
+    let guest = person("Guest");
+    admin.act(|room, now, rng| room.admit(guest.card.clone(), Role::Member, Some(invite), now, rng)).unwrap();
+    other.act(|room, now, _| room.rename_me("Still here", now)).unwrap();
+    sync(&mut founder, &mut admin);
+    sync(&mut founder, &mut other);
+    assert!(founder.room.acl().is_member(&guest.key.id()));
+    assert_eq!(founder.room.acl().name_of(&other.id()), Some("Still here"));
+    assert_eq!(founder.bodies(), ["I am here"]);
+    // And someone who is let in again writes on, in the same start of the device.
+    founder.revokes(other.id());
+    let card = other.me.card.clone();
+    founder.act(|room, now, rng| room.admit(card, Role::Member, None, now, rng)).unwrap();
+    sync(&mut founder, &mut other);
+    other.says("and back");
+    sync(&mut founder, &mut other);
+    assert_eq!(founder.bodies(), ["I am here", "and back"]);
 }
 
 #[test]
