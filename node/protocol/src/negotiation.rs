@@ -49,7 +49,7 @@ pub enum MismatchReason {
     /// The description names another certificate than the signed one.
     #[error("the description names another certificate than the signed one")]
     NotTheSigned,
-    /// Another device of the call has signed the same certificate (RFC 8844).
+    /// Another device of the call has signed the same certificate and made a handshake with it (RFC 8844).
     #[error("the certificate belongs to another device of this call")]
     Reused,
     /// A later description of the same attempt names another certificate.
@@ -284,10 +284,10 @@ impl Negotiation {
         self.send(SignalBody::EndOfCandidates(Empty {}));
     }
 
-    /// The DTLS handshake is over, made with this certificate of the peer.
-    pub fn handle_handshake(&mut self, certificate: Fingerprint) {
+    /// The DTLS handshake is over, made with this certificate of the peer. `ledger` is that of the call.
+    pub fn handle_handshake(&mut self, certificate: Fingerprint, ledger: &mut FingerprintLedger) {
         self.handshake = Some(certificate);
-        self.compare_certificates();
+        self.compare_certificates(ledger);
     }
 
     /// The live stream to the peer broke and another one stands: what was under way is said again.
@@ -360,11 +360,11 @@ impl Negotiation {
         }
         self.candidates_taken = 0;
         self.waiting.push_back(description);
-        self.compare_certificates();
+        self.compare_certificates(ledger);
         self.advance();
     }
 
-    fn check(&mut self, description: &Description, ledger: &mut FingerprintLedger) -> Result<(), MismatchReason> {
+    fn check(&mut self, description: &Description, ledger: &FingerprintLedger) -> Result<(), MismatchReason> {
         let Description { kind, fingerprint, sig, sdp, .. } = description;
         let (me, peer) = (self.config.device.id(), self.config.peer);
         let signed = binding(self.config.call, peer, me, fingerprint, *kind, self.nonce);
@@ -375,7 +375,7 @@ impl Negotiation {
         if self.bound.is_some_and(|bound| bound != *fingerprint) {
             return Err(MismatchReason::Changed);
         }
-        if !ledger.claim(peer, *fingerprint) {
+        if ledger.belongs_to_another(peer, fingerprint) {
             return Err(MismatchReason::Reused);
         }
         self.bound = Some(*fingerprint);
@@ -468,13 +468,16 @@ impl Negotiation {
         }
     }
 
-    fn compare_certificates(&mut self) {
+    fn compare_certificates(&mut self, ledger: &mut FingerprintLedger) {
         let (Some(bound), Some(handshake)) = (self.bound, self.handshake) else { return };
         if self.state == State::Over || self.verified {
             return;
         }
         if bound != handshake {
             return self.end(NegotiationOutput::Mismatch(MismatchReason::Handshake));
+        }
+        if !ledger.claim(self.config.peer, bound) {
+            return self.end(NegotiationOutput::Mismatch(MismatchReason::Reused));
         }
         self.verified = true;
         self.outputs.push_back(NegotiationOutput::Verified);

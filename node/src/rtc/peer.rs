@@ -426,7 +426,7 @@ impl Attempt {
             && let Some(fingerprint) = self.transport.remote_fingerprint().await
         {
             self.handshaken = true;
-            self.machine.handle_handshake(fingerprint);
+            peer.shared.with_ledger(|ledger| self.machine.handle_handshake(fingerprint, ledger));
         }
         if !self.verified {
             if !self.offered && now > self.begun + YIELD {

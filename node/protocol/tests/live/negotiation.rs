@@ -307,9 +307,9 @@ fn sides_that_restart_at_random_come_to_agree() {
 fn the_signed_certificate_is_verified_after_the_handshake() {
     let mut pair = Pair::new(1);
     pair.run();
-    pair.a.machine.handle_handshake([b'b'; 32]);
+    pair.a.machine.handle_handshake([b'b'; 32], &mut pair.a.ledger);
     assert_eq!(pair.a.machine.poll_output(), Some(NegotiationOutput::Verified));
-    pair.b.machine.handle_handshake([b'x'; 32]);
+    pair.b.machine.handle_handshake([b'x'; 32], &mut pair.b.ledger);
     assert_eq!(pair.b.machine.poll_output(), Some(NegotiationOutput::Mismatch(MismatchReason::Handshake)));
     pair.b.machine.handle_negotiation_needed();
     assert_eq!(pair.b.machine.poll_output(), None, "the machine is over");
@@ -407,22 +407,14 @@ fn a_description_with_another_certificate_than_the_signed_one_ends_the_connectio
     assert_eq!(verdict(&mut pair.clone(), both), Some(NegotiationOutput::Mismatch(ambiguous)));
 }
 
-#[test]
-fn a_certificate_of_another_device_or_of_ourselves_is_refused() {
-    let (pair, signal) = offer_on_its_way();
-    let reused = Some(NegotiationOutput::Mismatch(MismatchReason::Reused));
-    // Our own, presented back.
-    let mut reflected = pair.clone();
-    assert_eq!(verdict(&mut reflected, resigned(&signal, [b'b'; 32], sdp(&[b'b'; 32], "x"))), reused);
-    // One that a third device has signed before, in this call.
-    let mut third = pair.clone();
-    let (one, _) = keys();
+/// Someone else's attempt to connect with `b`, who signs the certificate of `a`; and what `b` thinks of it once they agree.
+fn impostor(ledger: &FingerprintLedger) -> Side {
     let me = DeviceKey::from_seed(&[2; 32]);
     let stranger = Arc::new(DeviceKey::from_seed(&[3; 32]));
     let mut from_stranger = Side::new(&stranger, me.id(), 'a', 77);
     from_stranger.machine.handle_negotiation_needed();
     let mut to_stranger = Side::new(&Arc::new(me), stranger.id(), 'b', 78);
-    to_stranger.ledger = third.b.ledger.clone();
+    to_stranger.ledger = ledger.clone();
     for _ in 0..12 {
         from_stranger.drain(&mut to_stranger);
         to_stranger.drain(&mut from_stranger);
@@ -431,10 +423,43 @@ fn a_certificate_of_another_device_or_of_ourselves_is_refused() {
         from_stranger.deliver();
         to_stranger.deliver();
     }
+    to_stranger
+}
+
+#[test]
+fn a_certificate_of_another_device_or_of_ourselves_is_refused() {
+    let (pair, signal) = offer_on_its_way();
+    let reused = Some(NegotiationOutput::Mismatch(MismatchReason::Reused));
+    // Our own, presented back.
+    let mut reflected = pair.clone();
+    assert_eq!(verdict(&mut reflected, resigned(&signal, [b'b'; 32], sdp(&[b'b'; 32], "x"))), reused);
+    // One that a third device has proved before, in this call.
+    let mut third = pair;
+    let mut to_stranger = impostor(&third.b.ledger);
     assert!(to_stranger.agreed.is_some());
+    to_stranger.machine.handle_handshake([b'a'; 32], &mut to_stranger.ledger);
     third.b.ledger = to_stranger.ledger;
-    assert_ne!(one.id(), stranger.id());
-    assert_eq!(verdict(&mut third, signal), reused);
+    assert_eq!(verdict(&mut third, signal.clone()), reused);
+    // Or proves between the description and the handshake.
+    let (mut late, _) = offer_on_its_way();
+    assert!(matches!(verdict(&mut late, signal), Some(NegotiationOutput::ApplyOffer { .. })));
+    late.b.ledger = third.b.ledger;
+    late.b.machine.handle_handshake([b'a'; 32], &mut late.b.ledger);
+    assert_eq!(late.b.machine.poll_output(), reused);
+}
+
+#[test]
+fn whoever_signs_the_certificate_of_another_first_keeps_nobody_from_it() {
+    let (mut pair, signal) = offer_on_its_way();
+    let mut to_impostor = impostor(&pair.b.ledger);
+    assert!(to_impostor.agreed.is_some(), "a signature alone looks right");
+    pair.b.ledger = to_impostor.ledger;
+    assert!(matches!(verdict(&mut pair, signal), Some(NegotiationOutput::ApplyOffer { .. })));
+    pair.b.machine.handle_handshake([b'a'; 32], &mut pair.b.ledger);
+    assert_eq!(pair.b.machine.poll_output(), Some(NegotiationOutput::Verified));
+    // The impostor has not the key of the certificate, and can only make a handshake with another.
+    to_impostor.machine.handle_handshake([b'c'; 32], &mut pair.b.ledger);
+    assert_eq!(to_impostor.machine.poll_output(), Some(NegotiationOutput::Mismatch(MismatchReason::Handshake)));
 }
 
 #[test]
