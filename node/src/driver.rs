@@ -8,6 +8,7 @@ mod joins;
 mod links;
 mod rooms;
 mod views;
+mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -97,6 +98,8 @@ pub(crate) async fn spawn(
         incarnation,
         rooms,
         peers: BTreeMap::new(),
+        listening: Vec::new(),
+        told: BTreeMap::new(),
         addresses: addresses.into_iter().collect(),
         dirty: BTreeSet::new(),
         started,
@@ -152,6 +155,10 @@ struct Driver {
     joins: Joins,
     calls: calls::Calls,
     peers: BTreeMap<DeviceId, PeerState>,
+    /// Where this device listens.
+    listening: Vec<String>,
+    /// Where members say that they are reached, in this run.
+    told: BTreeMap<DeviceId, Vec<String>>,
     /// Where members were last reached, kept across runs.
     addresses: BTreeMap<DeviceId, Vec<String>>,
     /// Rooms whose view changed since it was last told.
@@ -306,6 +313,8 @@ impl Driver {
     async fn handle_net(&mut self, event: NetEvent) {
         match event {
             NetEvent::Listening(listening) => {
+                self.listening.clone_from(&listening);
+                self.tell_everyone_where();
                 if std::mem::replace(&mut self.ready, true) {
                     self.publish(Event::Listening { listening });
                 } else {
@@ -398,7 +407,7 @@ impl Driver {
             }
             FromLink::Frame { id, frame } => match self.links.get(id).map(|link| link.key.name) {
                 Some(StreamName::Room) => self.handle_room_frame(id, &frame).await,
-                Some(StreamName::Live) => self.handle_live_frame(id, &frame),
+                Some(StreamName::Live) => self.handle_live_frame(id, &frame).await,
                 // Streams of those who knock, and of this device's own knocks, are no links of a room.
                 Some(StreamName::Knock) | None => self.handle_knock_frame(id, &frame).await,
             },
@@ -464,6 +473,7 @@ impl Driver {
 
     /// Lets go of devices that no room needs any more.
     async fn review_wanted(&mut self) {
+        self.forget_whereabouts();
         let known: Vec<DeviceId> = self.peers.keys().copied().collect();
         for device in known {
             let shared = self.rooms.values().any(|entry| entry.room.my_role().is_some() && entry.room.acl().is_member(&device));

@@ -14,7 +14,7 @@ use conclave_protocol::knock::{
     Admitted, Challenge, DoorMessage, Doorkeeper, DoorkeeperOutput, Knock, Knocker, Rooms, SignedKnock,
 };
 use conclave_protocol::link::Link;
-use conclave_protocol::live::{LiveFrame, MAX_LIVE_FRAME, MediaState};
+use conclave_protocol::live::{LiveFrame, MAX_LIVE_FRAME, MAX_TOLD_ADDRESSES, MAX_TOLD_DEVICES, MediaState};
 use conclave_protocol::log::acl::{ACL_LABEL, AclOp, Role};
 use conclave_protocol::log::op::{EquivocationProof, OP_LABEL, OP_PADDING, Op};
 use conclave_protocol::log::sync::{MAX_ROOM_FRAME, RoomFrame};
@@ -240,6 +240,10 @@ pub fn live_frame(data: &[u8]) {
             while let Some(output) = negotiation.poll_output() {
                 assert!(!matches!(output, NegotiationOutput::ApplyOffer { .. } | NegotiationOutput::ApplyAnswer { .. }));
             }
+        }
+        LiveFrame::Whereabouts(told) => {
+            let devices = told.devices();
+            assert!(devices.len() <= MAX_TOLD_DEVICES && devices.iter().all(|told| told.addresses.len() <= MAX_TOLD_ADDRESSES));
         }
         LiveFrame::Unknown(_) => {}
     }

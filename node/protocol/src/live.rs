@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use minicbor::{Decode, Encode};
 
 use crate::id::{CallId, DeviceId};
+use crate::link::MAX_ADDRESS_LEN;
 use crate::negotiation::Signal;
 use crate::open_enum::open_enum;
 
@@ -19,6 +20,10 @@ pub const HEARTBEAT_IN_CALL: Duration = Duration::from_secs(1);
 pub const HEARTBEAT_IDLE: Duration = Duration::from_secs(15);
 /// Silence after which someone in a call is taken to be lost: four heartbeats missed, so that a crash is seen within 5 s.
 pub const LOST_AFTER: Duration = Duration::from_millis(4_500);
+/// Most devices of which one frame tells the addresses.
+pub const MAX_TOLD_DEVICES: usize = 32;
+/// Most addresses of one device in a frame.
+pub const MAX_TOLD_ADDRESSES: usize = 8;
 /// Most devices whose presence is kept. When it is full a new one is only kept in place of one that is in no call.
 const MAX_DEVICES: usize = 1_024;
 
@@ -30,6 +35,45 @@ open_enum! {
         0 => Presence(Presence),
         /// Negotiation of the media between the two.
         1 => Signal(Signal),
+        /// Where members may be reached, so that one address in a link is enough for everyone to find everyone.
+        2 => Whereabouts(Whereabouts),
+    }
+}
+
+/// Where members may be reached, as far as the sender knows. Hearsay: who answers there is proved by the connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Whereabouts {
+    #[n(0)]
+    devices: Vec<Whereabout>,
+}
+
+/// Where one device may be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Whereabout {
+    /// Who.
+    #[n(0)]
+    pub device: DeviceId,
+    /// Multiaddrs without the peer.
+    #[n(1)]
+    pub addresses: Vec<String>,
+}
+
+impl Whereabouts {
+    /// At most [`MAX_TOLD_DEVICES`] devices with [`MAX_TOLD_ADDRESSES`] addresses each; the rest is left out.
+    pub fn new(devices: impl IntoIterator<Item = Whereabout>) -> Self {
+        let mut devices: Vec<Whereabout> = devices.into_iter().filter(|told| !told.addresses.is_empty()).take(MAX_TOLD_DEVICES).collect();
+        for told in &mut devices {
+            told.addresses.retain(|address| address.len() <= MAX_ADDRESS_LEN);
+            told.addresses.truncate(MAX_TOLD_ADDRESSES);
+        }
+        Self { devices }
+    }
+
+    /// What was told, within the same bounds whoever told it.
+    pub fn devices(self) -> Vec<Whereabout> {
+        Self::new(self.devices).devices
     }
 }
 

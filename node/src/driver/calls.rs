@@ -493,11 +493,12 @@ impl Driver {
             && entry.room.acl().is_member(&key.device)
         {
             entry.call.handle_stream_opened(key.device, now);
+            self.tell_whereabouts(key);
         }
         self.carry_out(key.room);
     }
 
-    pub(super) fn handle_live_frame(&mut self, link: LinkId, frame: &[u8]) {
+    pub(super) async fn handle_live_frame(&mut self, link: LinkId, frame: &[u8]) {
         let now = self.now();
         let Some(key) = self.links.get(link).map(|link| link.key) else { return };
         let Some(entry) = self.rooms.get_mut(&key.room) else { return };
@@ -512,7 +513,8 @@ impl Driver {
                     active.mesh.signal(key.device, signal);
                 }
             }
-            Ok(_) => tracing::debug!("a live frame from a newer version"),
+            Ok(LiveFrame::Whereabouts(told)) => self.handle_whereabouts(link, told).await,
+            Ok(LiveFrame::Unknown(kind)) => tracing::debug!(kind, "a live frame from a newer version"),
             Err(error) => {
                 tracing::debug!(%error, "a live frame cannot be read");
                 self.links.close(link);
