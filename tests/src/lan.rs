@@ -76,7 +76,7 @@ impl Lan {
         if percent > 0 {
             // Only UDP: it carries the media and QUIC; TCP would only be slowed by it.
             let rules = format!(
-                "table inet loss {{ chain input {{ type filter hook input priority 0; iifname eth0 ip protocol udp numgen random mod 100 < {percent} drop; }} }}"
+                "table inet loss {{\n chain input {{\n  type filter hook input priority 0;\n  iifname eth0 ip protocol udp numgen random mod 100 < {percent} drop\n }}\n}}\n"
             );
             let file = tempfile::NamedTempFile::new()?;
             std::fs::write(file.path(), rules)?;

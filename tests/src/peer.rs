@@ -273,7 +273,7 @@ impl Peer {
         match result {
             Ok(found) => found,
             Err(_) => {
-                let last: Vec<String> = self.events.iter().rev().take(12).map(|(_, event)| format!("{event:?}").chars().take(300).collect()).collect();
+                let last: Vec<String> = self.events.iter().rev().take(12).map(|(_, event)| format!("{event:?}").chars().take(1500).collect()).collect();
                 bail!("{} waited in vain for: {what}. Its last events, newest first:\n{}\nIts log:\n{}", self.name, last.join("\n"), tail(&self.log()))
             }
         }
