@@ -250,7 +250,7 @@ impl Room {
             }
         }
         let mut refused = Refused::default();
-        room.acl_log.insert(acl_ops, true, &mut refused);
+        room.acl_log.insert(acl_ops, true, &room.authority, |_| false, &mut refused);
         if room.acl_log.len() == 0 {
             return Err(RoomError::NoGenesis);
         }
@@ -277,7 +277,7 @@ impl Room {
     /// Takes operations of the ACL log, in any order.
     pub fn handle_acl_ops(&mut self, ops: Vec<Signed>) -> Applied {
         let mut applied = Applied::default();
-        let linked = self.acl_log.insert(ops, false, &mut applied.refused);
+        let linked = self.acl_log.insert(ops, false, &self.authority, |hash| self.ops.wants(hash), &mut applied.refused);
         self.after_acl(&linked, &mut applied);
         applied
     }

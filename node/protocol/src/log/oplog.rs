@@ -214,6 +214,11 @@ impl OpLog {
         self.nodes.len()
     }
 
+    /// Something here waits for it.
+    pub(crate) fn wants(&self, hash: &OpHash) -> bool {
+        self.pending.wants(hash)
+    }
+
     pub(crate) fn wants_more(&self) -> bool {
         !self.pending.wanted(1).is_empty()
     }

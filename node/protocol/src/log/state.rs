@@ -259,8 +259,9 @@ fn read_invites(log: &AclLog, authority: &Authority, state: &mut AclState) {
     for (index, node) in log.nodes().filter(|(index, _)| authority.is_valid(*index)) {
         match &node.op.kind {
             AclKind::Invite(invite) => {
+                // As whoever redeems it will be judged, who builds on what is in sight.
                 let closed =
-                    authority.all_revocations().iter().any(|revocation| *revocation != index && !node.past.contains(*revocation));
+                    authority.revocations_in_sight().any(|revocation| revocation != index && !node.past.contains(revocation));
                 let open = !closed && state.is_admin(&node.op.author);
                 let entry = InviteState {
                     hash: node.hash,
