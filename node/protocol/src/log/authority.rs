@@ -156,6 +156,16 @@ impl Authority {
         member.then_some(role)
     }
 
+    /// What makes the device belong to the room after all that removed it: an admission, or a senior's grant of the admin role.
+    pub(crate) fn admission_that_counts(&self, log: &AclLog, device: &DeviceId) -> Option<usize> {
+        let after_all = |index: usize| {
+            let mut counted = self.revocations.get(device).into_iter().flatten();
+            log.node(index).is_some_and(|node| counted.all(|revocation| node.past.contains(*revocation)))
+        };
+        let mut about = self.about(device).iter().copied();
+        about.find(|index| self.is_valid(*index) && self.is_grant(log, *index, device, false) && after_all(*index))
+    }
+
     /// Whether an operation of the op log stands by itself: its author may write in the view of its ACL heads, and it is inside every cut
     /// that `is_inside` is asked about.
     pub(crate) fn may_write(
