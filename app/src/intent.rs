@@ -1,0 +1,149 @@
+//! What the person wants, as the widgets say it. An intent carries no decision: [`crate::state`] turns it into commands.
+
+use conclave_node::view::{MediaKind, RoleView, StreamKind};
+use conclave_protocol::id::{DeviceId, OpHash, RoomId};
+
+use crate::state::settings::{CallLayout, Settings};
+
+/// How a new store's key shall be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProtectionChoice {
+    Keyring,
+    Passphrase,
+    Insecure,
+}
+
+/// A panel at the right edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Panel {
+    Chat,
+    People,
+    Invite,
+}
+
+/// A page of the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingsPage {
+    Profile,
+    Appearance,
+    Devices,
+    Network,
+}
+
+/// What is asked for a second time before it is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirm {
+    Revoke { room: RoomId, device: DeviceId, name: String },
+    LeaveRoom { room: RoomId, name: String },
+    DeleteRoom { room: RoomId, name: String },
+    DeleteMessage { room: RoomId, message: OpHash },
+    Record,
+}
+
+/// What is chosen for an invitation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InviteChoice {
+    pub role: RoleView,
+    pub uses: u32,
+    pub expires_s: u64,
+    /// An admin lets each one in.
+    pub approval: bool,
+}
+
+/// One of the answers to a stream in the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TileKey {
+    /// Oneself, where absent.
+    pub device: Option<DeviceId>,
+    pub stream: StreamKind,
+}
+
+/// The person wants this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    // First start
+    WelcomeName(String),
+    WelcomeProtection(ProtectionChoice),
+    WelcomePassphrase(String),
+    WelcomePassphraseAgain(String),
+    WelcomeAcceptInsecure(bool),
+    WelcomeStart,
+    WelcomeRetry,
+
+    // Rooms
+    SelectRoom(RoomId),
+    SelectJoin(RoomId),
+    ShowNewRoom,
+    NewRoomName(String),
+    NewRoomApproval(bool),
+    NewRoomHistory(bool),
+    CreateRoom,
+    ShowJoin,
+    JoinLink(String),
+    JoinAddress(String),
+    Join,
+    JoinWith(String),
+    CancelJoin(RoomId),
+    DismissJoin(RoomId),
+    OpenPanel(Option<Panel>),
+    TogglePanel(Panel),
+
+    // Chat
+    Draft(RoomId, String),
+    Send(RoomId),
+    Reply(RoomId, OpHash),
+    Edit(RoomId, OpHash),
+    EditLast(RoomId),
+    CancelCompose(RoomId),
+    React { room: RoomId, message: OpHash, emoji: String, on: bool },
+    LoadOlder(RoomId),
+    Seen(RoomId, OpHash),
+    ToggleSearch(RoomId),
+    Search(RoomId, String),
+    ShowMessage(RoomId, OpHash),
+    CopyText(String),
+
+    // People
+    Approve { room: RoomId, device: DeviceId },
+    Refuse { room: RoomId, device: DeviceId },
+    SetRole { room: RoomId, device: DeviceId, role: RoleView },
+    ShowPerson { room: RoomId, device: DeviceId },
+    InviteChoice(InviteChoice),
+    MakeInvite(RoomId),
+    Ask(Confirm),
+    Confirmed,
+
+    // Lobby and call
+    OpenLobby(RoomId),
+    CloseLobby,
+    LobbyMic(bool),
+    LobbyCamera(bool),
+    ChooseDevice { kind: MediaKind, spec: String },
+    EnterCall,
+    ShowCall,
+    ShowRooms,
+    ToggleMic,
+    ToggleCamera,
+    ToggleDeafen,
+    PushToTalk(bool),
+    ShowShare,
+    Share(String),
+    StopShare,
+    ToggleRecord,
+    SetLayout(CallLayout),
+    ToggleLayout,
+    Pin(TileKey),
+    LeaveCall,
+
+    // Everywhere
+    ShowSettings(SettingsPage),
+    Settings(Settings),
+    ProfileName(String),
+    SaveProfileName,
+    RefreshDevices,
+    Diagnose,
+    ShowShortcuts,
+    CloseDialog,
+    DismissToast(u64),
+    ToggleFullScreen,
+}

@@ -1,0 +1,49 @@
+//! What screens are made of. A widget draws what it is given and says what the person wants; it decides nothing.
+
+pub mod avatar;
+pub mod chat;
+pub mod composer;
+pub mod controls;
+pub mod device_picker;
+pub mod field;
+pub mod invite;
+pub mod logo;
+pub mod markdown;
+pub mod people;
+pub mod toast;
+pub mod video_tile;
+
+use conclave_node::view::PictureKey;
+use fluent_bundle::FluentValue;
+
+use crate::backend::Backend;
+use crate::intent::Intent;
+use crate::text::Text;
+use crate::texture::{Shown, Textures};
+
+/// What a widget draws with: texts, pictures, and where its wishes go.
+pub struct Draw<'a> {
+    pub text: &'a Text,
+    pub textures: &'a mut Textures,
+    pub backend: &'a dyn Backend,
+    pub intents: &'a mut Vec<Intent>,
+    pub reduced_motion: bool,
+}
+
+impl Draw<'_> {
+    pub fn t(&self, key: &str) -> String {
+        self.text.t(key)
+    }
+
+    pub fn f<'v>(&self, key: &str, values: &[(&'v str, FluentValue<'v>)]) -> String {
+        self.text.f(key, values)
+    }
+
+    pub fn want(&mut self, intent: Intent) {
+        self.intents.push(intent);
+    }
+
+    pub fn picture(&mut self, ctx: &egui::Context, key: PictureKey) -> Option<Shown> {
+        self.textures.show(ctx, self.backend, key)
+    }
+}
