@@ -7,6 +7,7 @@
 pub mod device;
 pub mod level;
 pub mod mix;
+pub mod opus;
 pub mod playout;
 pub mod resample;
 mod ring;

@@ -6,9 +6,6 @@ mod codecs;
 #[cfg(target_os = "linux")]
 #[path = "media/screen.rs"]
 mod screen;
-#[cfg(target_os = "linux")]
-#[path = "media/sound.rs"]
-mod sound;
 #[path = "media/speed.rs"]
 mod speed;
 #[path = "media/streams.rs"]

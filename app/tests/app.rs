@@ -1,0 +1,21 @@
+//! The window against a scripted node: what a person clicks and types, what is asked of the node, what is shown.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub, dead_code)]
+
+#[path = "app/scripted.rs"]
+mod scripted;
+
+#[path = "app/errors.rs"]
+mod errors;
+#[path = "app/journey.rs"]
+mod journey;
+#[path = "app/keyboard.rs"]
+mod keyboard;
+#[path = "app/labels.rs"]
+mod labels;
+#[path = "app/texts.rs"]
+mod texts;
+#[path = "app/views.rs"]
+mod views;
+#[path = "app/window.rs"]
+mod window;
