@@ -64,4 +64,4 @@ lint:
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo 'cargo-deny is not installed: skipped (cargo install cargo-deny)'; fi
 
 fuzz:
-	cd node/protocol/fuzz && for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run "$$target" -- -max_total_time=$${SECONDS_EACH:-60} || exit 1; done
+	for part in protocol media; do ( cd node/$$part/fuzz && for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run "$$target" -- -max_total_time=$${SECONDS_EACH:-60} || exit 1; done ) || exit 1; done

@@ -9,6 +9,7 @@
 //! | `x11::0`, `x11:HOST:0.1` | the whole of an X display |
 //! | `x11::0+X,Y,WxH` | a part of it, in pixels |
 //! | `x11:window:0x1234` | one window of the display that `DISPLAY` names |
+//! | `wayland` | known, and refused as not yet supported |
 //!
 //! Those of microphones and speakers are in [`crate::audio::spec`].
 
@@ -112,6 +113,7 @@ impl VideoSpec {
                 let x11 = x11_of(rest).ok_or(bad("expected x11::0, x11::0+X,Y,WIDTHxHEIGHT or x11:window:0xID"))?;
                 Ok(Self::X11(x11))
             }
+            ("wayland", _) => Err(MediaError::Unsupported { what: "sharing a Wayland screen".to_owned() }),
             _ => Err(bad("expected x11:DISPLAY, x11:window:0xID, file:PATH or test")),
         }
     }
@@ -188,7 +190,7 @@ pub(crate) fn shortened(spec: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use proptest::prelude::*;
 
     use super::*;
@@ -217,6 +219,11 @@ mod tests {
         for wrong in ["", "x11", "x11:", "x11::", "x11::0+1,2", "x11::0+1,2,3x4", "x11:window:zz", "v4l2:/dev/video0"] {
             assert!(matches!(VideoSpec::screen(wrong), Err(MediaError::BadSpec { .. })), "{wrong}");
         }
+    }
+
+    #[test]
+    fn wayland_is_known_and_not_yet_there() {
+        assert!(matches!(VideoSpec::screen("wayland"), Err(MediaError::Unsupported { .. })));
     }
 
     #[test]

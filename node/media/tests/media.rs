@@ -3,6 +3,8 @@
 
 #[path = "media/codecs.rs"]
 mod codecs;
+#[path = "media/parsers.rs"]
+mod parsers;
 #[cfg(target_os = "linux")]
 #[path = "media/screen.rs"]
 mod screen;

@@ -191,7 +191,7 @@ fn decode_all(decoder: &mut dyn VideoDecoder, frames: &[Vec<u8>]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn truncated_and_altered_frames_end_in_errors_at_worst(

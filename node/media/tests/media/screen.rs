@@ -105,6 +105,7 @@ fn picture_that(source: &mut dyn VideoSource, wanted: impl Fn(&Picture) -> bool)
 const TIMES: [Duration; 2] = [Duration::from_millis(1_790_000_000_123), Duration::from_millis(1_790_000_004_567)];
 
 #[test]
+#[ignore = "needs Xvfb: make test-full"]
 fn whole_screen_and_a_part_of_it_show_what_is_on_them() {
     let Some(xvfb) = Xvfb::start() else { return };
     let painter = Painter::new(&xvfb.display);
@@ -123,6 +124,7 @@ fn whole_screen_and_a_part_of_it_show_what_is_on_them() {
 }
 
 #[test]
+#[ignore = "needs Xvfb: make test-full"]
 fn still_screen_gives_few_pictures() {
     let Some(xvfb) = Xvfb::start() else { return };
     let mut source = open_screen(&format!("x11:{}", xvfb.display)).unwrap();
@@ -136,6 +138,7 @@ fn still_screen_gives_few_pictures() {
 }
 
 #[test]
+#[ignore = "needs Xvfb: make test-full"]
 fn shared_window_is_seen_without_what_lies_over_it_and_may_change_and_close() {
     let Some(xvfb) = Xvfb::start() else { return };
     let painter = Painter::new(&xvfb.display);
@@ -171,6 +174,7 @@ fn shared_window_is_seen_without_what_lies_over_it_and_may_change_and_close() {
 }
 
 #[test]
+#[ignore = "needs Xvfb: make test-full"]
 fn display_that_ends_is_reported() {
     let Some(xvfb) = Xvfb::start() else { return };
     let mut source = open_screen(&format!("x11:{}", xvfb.display)).unwrap();

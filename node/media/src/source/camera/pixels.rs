@@ -154,8 +154,9 @@ mod tests {
         let jpeg = include_bytes!("../../../tests/data/red_grey_32.jpg");
         let picture = unpacker(PixelFormat::Mjpeg, 32, 32, 0).unpack(jpeg, Duration::ZERO).unwrap();
         let (red, grey) = (16 * 32 + 4, 16 * 32 + 28);
-        assert!(picture.y()[red].abs_diff(81) < 6 && picture.y()[grey].abs_diff(126) < 4);
-        assert!(picture.v()[8 * 16 + 2].abs_diff(240) < 12 && picture.v()[8 * 16 + 14].abs_diff(128) < 4);
+        // What ffmpeg makes of the same file.
+        assert!(picture.y()[red].abs_diff(86) < 4 && picture.y()[grey].abs_diff(126) < 4);
+        assert!(picture.v()[8 * 16 + 2].abs_diff(226) < 8 && picture.v()[8 * 16 + 14].abs_diff(128) < 4);
     }
 
     #[test]
