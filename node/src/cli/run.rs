@@ -41,6 +41,7 @@ pub(crate) async fn run(arguments: RunArguments, config: Config, json: bool) -> 
     if !aside.is_empty() {
         return Err(CommandError::from(StoreError::Empty { dir, aside }).into());
     }
+    let mut signals = Signals::listen();
     let (node, events) = Box::pin(Node::open(config)).await?;
     let _socket = open_socket(&dir, &node);
     let (out, written) = start_writer();
@@ -50,7 +51,7 @@ pub(crate) async fn run(arguments: RunArguments, config: Config, json: bool) -> 
     let mut talk = tokio::spawn(Box::pin(talk(node.clone(), events, out.clone(), end, json)));
     let outcome = tokio::select! {
         failure = Box::pin(intend(node.clone(), node.events(), arguments)) => Err(failure),
-        () = signalled() => Ok(()),
+        () = signals.next() => Ok(()),
         () = tokio::time::sleep_until(deadline) => Ok(()),
         // Without a word where the node stopped by itself: that is an end too.
         _ = ended => Ok(()),
@@ -59,8 +60,9 @@ pub(crate) async fn run(arguments: RunArguments, config: Config, json: bool) -> 
         // A reader that is gone reads the exit code.
         let _ = tokio::time::timeout(LAST_WORDS, out.send(json::refusal(None, failure.view.clone()))).await;
     }
-    tokio::spawn(async {
-        signalled().await;
+    // A second one does not wait for a good order.
+    tokio::spawn(async move {
+        signals.next().await;
         std::process::exit(130);
     });
     goodbye(&node, node.events()).await;
@@ -233,24 +235,42 @@ fn start_writer() -> (mpsc::Sender<String>, oneshot::Receiver<()>) {
     (out, written)
 }
 
-/// Ctrl-C, or a polite request to end.
+/// Ctrl-C, or a polite request to end. From its making on, a signal waits to be looked at instead of ending the process.
 #[cfg(unix)]
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
+struct Signals(Option<[tokio::signal::unix::Signal; 3]>);
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        match [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal) {
+            [Ok(interrupt), Ok(terminate), Ok(hangup)] => Self(Some([interrupt, terminate, hangup])),
+            _ => Self(None),
+        }
+    }
+
+    async fn next(&mut self) {
+        let Some([interrupt, terminate, hangup]) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn signalled() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
     }
 }
