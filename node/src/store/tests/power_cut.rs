@@ -57,7 +57,7 @@ fn live_and_die(seed: u64, death: Death, lives: u32) {
     for life in 0..lives {
         let mut in_flight = None;
         let cut_at_once = dice.chance(30);
-        let cut = if cut_at_once { dice.below(20) } else { dice.below(400) };
+        let cut = if cut_at_once { dice.below(20) } else { dice.below(200) };
         disk.cut_after(cut);
         // The cut may come while the store opens: then nothing was asked for yet.
         if let Ok(mut store) = open(&disk) {
