@@ -98,7 +98,7 @@ impl Peer {
         command.args(words);
         command.args(["--data".as_ref(), data.path().as_os_str()]).args(["--insecure-store", "run", "--json", "--name", &options.name]);
         command.args(&options.args).envs(options.env.iter().cloned());
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(data.path().join("stderr.log"))?;
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log_path(data.path(), &options.name))?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let started = Instant::now();
         let mut child = command.spawn()?;
@@ -183,7 +183,7 @@ impl Peer {
 
     /// What it wrote to standard error.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.data.path().join("stderr.log")).unwrap_or_default()
+        std::fs::read_to_string(log_path(self.data.path(), &self.name)).unwrap_or_default()
     }
 
     async fn read_line(&mut self) -> Result<()> {
@@ -345,6 +345,17 @@ impl Peer {
             _ => None,
         })
         .await
+    }
+}
+
+/// Beside the data, and gone with it; or in the folder that `CONCLAVE_TEST_LOGS` names, to be read afterwards.
+fn log_path(data: &Path, name: &str) -> PathBuf {
+    match std::env::var_os("CONCLAVE_TEST_LOGS") {
+        Some(folder) => {
+            let unique = data.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Path::new(&folder).join(format!("{unique}-{name}.log"))
+        }
+        None => data.join("stderr.log"),
     }
 }
 

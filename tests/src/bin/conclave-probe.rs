@@ -42,6 +42,8 @@ enum Sub {
 #[tokio::main]
 async fn main() -> Result<()> {
     let Args { data, command: Sub::Run { name, listen, no_mdns, .. }, .. } = Args::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let config = Config { name: Some(name), listen, mdns: !no_mdns, ..Config::new(data, Protection::Insecure) };
     let (node, mut events) = Node::open(config).await.map_err(|error| anyhow::anyhow!("{error}"))?;
     let probe = Probe::default();
