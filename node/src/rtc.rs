@@ -5,9 +5,12 @@
 //! [`transport::Transport`] and a negotiation machine, and a bounded queue that the encoders fill; what arrives runs through
 //! `receive` into a picture slot or the playout.
 
+mod attempt;
 pub mod certificate;
 mod congestion;
+mod engine;
 pub mod mesh;
+mod outlets;
 mod peer;
 mod queue;
 mod receive;

@@ -8,38 +8,29 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use conclave_media::audio::sink::NullSink;
-use conclave_media::audio::{AudioSender, AudioSettings, EncodedAudio, Playout, StreamMeter};
+use conclave_media::audio::{Playout, StreamMeter};
 use conclave_media::clock;
-use conclave_media::codec::EncodedFrame;
-use conclave_media::device::{open_audio_sink, open_audio_source, open_screen, open_video};
 use conclave_media::error::MediaError;
-use conclave_media::video::{VideoSender, VideoSettings};
 use conclave_protocol::id::{CallId, DeviceId, RoomId};
 use conclave_protocol::identity::DeviceKey;
-use conclave_protocol::media::packetizer::{Packetizer, audio_payload};
 use conclave_protocol::negotiation::{FingerprintLedger, Signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::certificate::CallCertificate;
-use super::congestion::{self, KeyframeGate, VOICE_BPS};
+use super::outlets::{Outlets, blocking, control, fail};
 use super::peer::{self, Peer, PeerCommand};
 use super::queue::{Frame, PeerQueue};
-use super::receive::{Voice, codec_field};
+use super::receive::Voice;
 use super::recording::Recordings;
-use super::transport::{OutgoingRtp, Track, TransportError, TransportFactory, TransportStats};
+use super::transport::{Track, TransportError, TransportFactory, TransportStats};
 use super::webrtc_transport::WebRtcFactory;
 use crate::pictures::PictureSlots;
 use crate::view::{LinkState, LinkStats, MediaKind, PictureKey, StreamKind};
 
 /// Other participants at most; a further one is refused here as well as before joining.
 pub const MAX_PEERS: usize = 16;
-/// How often bitrates and overdue keyframes are looked at.
-const CONTROL: Duration = Duration::from_millis(100);
-/// Control rounds between two decisions on bitrates.
-const BITRATE_ROUNDS: u32 = 10;
 /// Saying goodbye takes at most this long; then connections are dropped without.
 const GOODBYE: Duration = Duration::from_millis(700);
 
@@ -89,50 +80,25 @@ pub(crate) struct Shared {
     pub(crate) transports: Arc<dyn TransportFactory>,
     pub(crate) addresses: Option<Vec<IpAddr>>,
     pub(crate) pictures: PictureSlots,
-    events: mpsc::Sender<MeshEvent>,
+    pub(super) events: mpsc::Sender<MeshEvent>,
     ledger: Mutex<FingerprintLedger>,
-    peers: Mutex<BTreeMap<DeviceId, Entry>>,
-    outlets: Mutex<Outlets>,
+    pub(super) peers: Mutex<BTreeMap<DeviceId, Entry>>,
+    pub(super) outlets: Mutex<Outlets>,
     recordings: Recordings,
 }
 
 /// A peer as the mesh keeps it.
-struct Entry {
+pub(super) struct Entry {
     commands: mpsc::Sender<PeerCommand>,
     task: JoinHandle<()>,
-    queue: Arc<PeerQueue>,
+    pub(super) queue: Arc<PeerQueue>,
     voice: u64,
     meter: StreamMeter,
     /// As of the last second; `None` before there is a connection.
-    path: Option<TransportStats>,
+    pub(super) path: Option<TransportStats>,
 }
 
-/// What this device sends and plays.
-#[derive(Default)]
-struct Outlets {
-    mic: Option<AudioSender>,
-    camera: Option<Video>,
-    screen: Option<Video>,
-    playout: Option<Playout>,
-}
-
-struct Video {
-    sender: VideoSender,
-    gate: KeyframeGate,
-    bps: u32,
-}
-
-impl Outlets {
-    fn video(&mut self, track: Track) -> Option<&mut Video> {
-        match track {
-            Track::Audio => None,
-            Track::Camera => self.camera.as_mut(),
-            Track::Screen => self.screen.as_mut(),
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -172,7 +138,7 @@ impl Shared {
         lock(&self.peers).get(&peer).map_or(0.0, |entry| entry.meter.level())
     }
 
-    fn fan_out(&self, frame: Frame) {
+    pub(super) fn fan_out(&self, frame: Frame) {
         let (frame, now, mut ask) = (Arc::new(frame), clock::now(), false);
         for entry in lock(&self.peers).values() {
             ask |= entry.queue.add_frame(Arc::clone(&frame), now);
@@ -195,13 +161,13 @@ impl Shared {
 
 /// The media of one call. Dropping it ends everything at once; [`Mesh::close`] says goodbye first.
 pub struct Mesh {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     control: JoinHandle<()>,
     next_voice: AtomicU64,
     /// Sources and sinks are changed one at a time.
-    changing: tokio::sync::Mutex<()>,
-    muted: AtomicBool,
-    deafened: AtomicBool,
+    pub(super) changing: tokio::sync::Mutex<()>,
+    pub(super) muted: AtomicBool,
+    pub(super) deafened: AtomicBool,
 }
 
 impl Mesh {
@@ -318,158 +284,6 @@ impl Mesh {
         }
     }
 
-    /// Chooses a microphone, where `source` is given, and opens or mutes it. While deafened it stays muted.
-    ///
-    /// # Errors
-    /// The source cannot be used, or none was ever chosen; what was open stays as it is.
-    pub async fn set_mic(&self, source: Option<&str>, on: bool) -> Result<(), MediaError> {
-        let _one = self.changing.lock().await;
-        if let Some(spec) = source {
-            let spec = spec.to_owned();
-            let opened = blocking(move || open_audio_source(&spec)).await?;
-            let there = match &lock(&self.shared.outlets).mic {
-                Some(mic) => {
-                    mic.replace_source(opened);
-                    None
-                }
-                None => Some(opened),
-            };
-            if let Some(opened) = there {
-                let mic = self.start_mic(opened)?;
-                lock(&self.shared.outlets).mic = Some(mic);
-            }
-        } else if on && lock(&self.shared.outlets).mic.is_none() {
-            return Err(MediaError::BadSpec { spec: String::new(), reason: "no microphone was chosen" });
-        }
-        self.muted.store(!on, Relaxed);
-        self.apply_mute();
-        Ok(())
-    }
-
-    fn start_mic(&self, source: Box<dyn conclave_media::audio::AudioSource>) -> Result<AudioSender, MediaError> {
-        let (shared, events) = (Arc::downgrade(&self.shared), self.shared.events.clone());
-        let on_packet = move |packet: EncodedAudio| {
-            if let Some(shared) = shared.upgrade()
-                && !packet.data.is_empty()
-            {
-                let payload = Bytes::from(audio_payload(packet.level, &packet.data));
-                let packet = OutgoingRtp { timestamp: Track::Audio.timestamp(packet.at), marker: false, payload };
-                for entry in lock(&shared.peers).values() {
-                    entry.queue.add_audio(packet.clone());
-                }
-            }
-        };
-        let settings = AudioSettings { bitrate_bps: VOICE_BPS, ..AudioSettings::default() };
-        let mic = AudioSender::start(source, settings, on_packet, move |error| fail(&events, MediaKind::Microphone, &error))?;
-        mic.set_muted(true);
-        Ok(mic)
-    }
-
-    fn apply_mute(&self) {
-        if let Some(mic) = &lock(&self.shared.outlets).mic {
-            mic.set_muted(self.muted.load(Relaxed) || self.deafened.load(Relaxed));
-        }
-    }
-
-    /// Loudness of the own microphone over the last 300 ms, 0 to 1, muted or not.
-    pub fn mic_level(&self) -> f32 {
-        lock(&self.shared.outlets).mic.as_ref().map_or(0.0, AudioSender::level)
-    }
-
-    /// Sends this camera, another one from here on, or none.
-    ///
-    /// # Errors
-    /// The source cannot be used; what was sent goes on.
-    pub async fn set_camera(&self, source: Option<&str>) -> Result<(), MediaError> {
-        self.set_video(Track::Camera, source).await
-    }
-
-    /// Shares this screen, or ends the share.
-    ///
-    /// # Errors
-    /// As [`Self::set_camera`].
-    pub async fn set_screen(&self, source: Option<&str>) -> Result<(), MediaError> {
-        self.set_video(Track::Screen, source).await
-    }
-
-    async fn set_video(&self, track: Track, source: Option<&str>) -> Result<(), MediaError> {
-        let _one = self.changing.lock().await;
-        let Some(spec) = source.map(str::to_owned) else {
-            let ended = self.place(track, None);
-            return blocking(move || Ok(drop(ended))).await;
-        };
-        let opened = blocking(move || if track == Track::Screen { open_screen(&spec) } else { open_video(&spec) }).await?;
-        let there = match lock(&self.shared.outlets).video(track) {
-            Some(video) => {
-                video.sender.replace_source(opened);
-                None
-            }
-            None => Some(opened),
-        };
-        if let Some(opened) = there {
-            let video = self.start_video(track, opened)?;
-            drop(self.place(track, Some(video)));
-        }
-        Ok(())
-    }
-
-    fn place(&self, track: Track, video: Option<Video>) -> Option<Video> {
-        let mut outlets = lock(&self.shared.outlets);
-        match track {
-            Track::Audio => video,
-            Track::Camera => std::mem::replace(&mut outlets.camera, video),
-            Track::Screen => std::mem::replace(&mut outlets.screen, video),
-        }
-    }
-
-    fn start_video(&self, track: Track, source: Box<dyn conclave_media::source::VideoSource>) -> Result<Video, MediaError> {
-        let (stream, kind, settings, bps) = match track {
-            Track::Screen => (StreamKind::Screen, MediaKind::Screen, VideoSettings::screen(), congestion::SCREEN_BPS.1),
-            _ => (StreamKind::Camera, MediaKind::Camera, VideoSettings::camera(), congestion::CAMERA_BPS.1),
-        };
-        let (shared, events) = (Arc::downgrade(&self.shared), self.shared.events.clone());
-        let mut packetizer = Packetizer::new();
-        let on_frame = move |frame: EncodedFrame| {
-            let Some(shared) = shared.upgrade() else { return };
-            match packetizer.packetize(&frame.data, frame.keyframe, codec_field(frame.codec)) {
-                Ok(packets) => shared.fan_out(Frame {
-                    track,
-                    timestamp: track.timestamp(frame.at),
-                    keyframe: frame.keyframe,
-                    packets: packets.into_iter().map(Bytes::from).collect(),
-                }),
-                Err(error) => tracing::warn!(%error, "a frame was not sent"),
-            }
-        };
-        let preview = self.shared.pictures.get(PictureKey::Own { stream });
-        let settings = VideoSettings { bitrate_bps: bps, ..settings };
-        let sender = VideoSender::start(source, settings, on_frame, preview, move |error| fail(&events, kind, &error))?;
-        Ok(Video { sender, gate: KeyframeGate::default(), bps })
-    }
-
-    /// Plays what the others say here from now on.
-    ///
-    /// # Errors
-    /// The sink cannot be used; what was used goes on.
-    pub async fn set_speaker(&self, sink: &str) -> Result<(), MediaError> {
-        let _one = self.changing.lock().await;
-        let spec = sink.to_owned();
-        let opened = blocking(move || open_audio_sink(&spec)).await?;
-        if let Some(playout) = &lock(&self.shared.outlets).playout {
-            playout.replace_sink(opened);
-        }
-        Ok(())
-    }
-
-    /// Plays nothing, and mutes the microphone with it.
-    pub fn set_deafened(&self, on: bool) {
-        self.deafened.store(on, Relaxed);
-        if let Some(playout) = &lock(&self.shared.outlets).playout {
-            playout.set_deafened(on);
-        }
-        self.apply_mute();
-    }
-
     /// Records what is received into a directory, one file a stream, or ends the recording.
     ///
     /// # Errors
@@ -559,63 +373,4 @@ async fn part(mut entry: Entry) {
     entry.task.abort();
     // A cancelled task says so by an error; there is nothing more to learn from it.
     let _ = entry.task.await;
-}
-
-/// Bitrates and overdue keyframes.
-async fn control(shared: Arc<Shared>) {
-    let mut rounds = 0u32;
-    let mut tick = tokio::time::interval(CONTROL);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        rounds = rounds.wrapping_add(1);
-        if rounds.is_multiple_of(BITRATE_ROUNDS) {
-            adapt(&shared);
-        }
-        let mut outlets = lock(&shared.outlets);
-        for track in [Track::Camera, Track::Screen] {
-            if let Some(video) = outlets.video(track)
-                && video.gate.poll(clock::now())
-            {
-                video.sender.request_keyframe();
-            }
-        }
-    }
-}
-
-fn adapt(shared: &Shared) {
-    let (estimates, loss) = {
-        let peers = lock(&shared.peers);
-        let paths = peers.values().filter_map(|entry| entry.path);
-        let estimates: Vec<u64> = paths.clone().map(|path| path.estimate_bps).collect();
-        (estimates, paths.map(|path| path.loss_sent).fold(0.0, f32::max))
-    };
-    let mut outlets = lock(&shared.outlets);
-    let budget = congestion::budget(&estimates, outlets.camera.is_some(), outlets.screen.is_some());
-    for (track, bps) in [(Track::Camera, budget.camera_bps), (Track::Screen, budget.screen_bps)] {
-        if let Some(video) = outlets.video(track)
-            && congestion::noticeable(video.bps, bps)
-        {
-            video.bps = bps;
-            video.sender.set_bitrate(bps);
-        }
-    }
-    if let Some(mic) = &outlets.mic {
-        mic.set_expected_loss((loss * 100.0).ceil().clamp(0.0, 30.0) as u8);
-    }
-}
-
-fn fail(events: &mpsc::Sender<MeshEvent>, kind: MediaKind, error: &MediaError) {
-    // From a media thread, which the driver may be joining: it must not wait.
-    if events.try_send(MeshEvent::SourceFailed { kind, message: error.to_string() }).is_err() {
-        tracing::warn!(%error, "a device failed, and the driver is behind");
-    }
-}
-
-/// Opening and closing devices takes its time.
-async fn blocking<T: Send + 'static>(run: impl FnOnce() -> Result<T, MediaError> + Send + 'static) -> Result<T, MediaError> {
-    match tokio::task::spawn_blocking(run).await {
-        Ok(result) => result,
-        Err(error) => Err(MediaError::Thread { what: "opening a device", reason: error.to_string() }),
-    }
 }

@@ -18,11 +18,14 @@ const FRAMES: usize = 30;
 const FRAME_BYTES: usize = 4 << 20;
 /// Between two wishes for a keyframe of a peer that could not take the last one.
 const KEYFRAME_PATIENCE: Duration = Duration::from_secs(2);
-/// The bucket that a peer's share of video runs through holds this much of its estimated rate, at least [`BUCKET_FLOOR`].
-const BUCKET_SECONDS: f64 = 1.0;
-const BUCKET_FLOOR: f64 = 96.0 * 1024.0;
+/// The bucket that a peer's share of video runs through holds this much of its estimated rate, at least [`BUCKET_FLOOR`]: the encoder
+/// is told of a lower estimate long before it is empty, and only who cannot be followed is left out.
+const BUCKET_SECONDS: f64 = 2.0;
+const BUCKET_FLOOR: f64 = 192.0 * 1024.0;
 /// Over the estimate by this much, frames are left out. Less is what the estimate itself is wrong by.
 const HEADROOM: f64 = 1.25;
+/// Estimates below this are not believed for video: an encoder goes no lower, and what is lost then is lost on the way.
+const RATE_FLOOR: f64 = 300_000.0;
 
 /// One video frame, packetised once for all peers.
 #[derive(Debug)]
@@ -89,14 +92,18 @@ impl Backlog {
         *self = Self { rate_bps: self.rate_bps, dropped: self.dropped, ..Self::default() };
     }
 
+    fn rate(&self) -> f64 {
+        self.rate_bps.max(RATE_FLOOR)
+    }
+
     fn capacity(&self) -> f64 {
-        (self.rate_bps * HEADROOM * BUCKET_SECONDS / 8.0).max(BUCKET_FLOOR)
+        (self.rate() * HEADROOM * BUCKET_SECONDS / 8.0).max(BUCKET_FLOOR)
     }
 
     fn refill(&mut self, now: Duration) {
         let elapsed = now.saturating_sub(self.refilled).as_secs_f64();
         self.refilled = now;
-        self.tokens = (self.tokens + elapsed * self.rate_bps * HEADROOM / 8.0).min(self.capacity());
+        self.tokens = (self.tokens + elapsed * self.rate() * HEADROOM / 8.0).min(self.capacity());
     }
 
     fn add_audio(&mut self, packet: OutgoingRtp) {

@@ -22,8 +22,9 @@ use crate::view::StreamKind;
 /// The codec field of the payload header.
 pub(crate) const CODEC_H264: u8 = 0;
 pub(crate) const CODEC_VP9: u8 = 1;
-/// A camera that is on sends pictures all the time; after this it is gone, whatever presence says. A still screen may say nothing.
-const CAMERA_GONE: Duration = Duration::from_secs(5);
+/// A camera that is on sends pictures all the time; after this it is gone, whatever presence says. So is what was told to be off, if
+/// something late has begun it again. A still screen may say nothing.
+const SILENT_GONE: Duration = Duration::from_secs(5);
 
 pub(crate) fn codec_field(codec: VideoCodec) -> u8 {
     match codec {
@@ -79,7 +80,11 @@ impl Progress {
                 let _ = self.first_us.compare_exchange(0, now, Relaxed, Relaxed);
                 let last = self.last_us.swap(now, Relaxed);
                 if last != 0 {
-                    self.frozen_us.fetch_max(now.saturating_sub(last), Relaxed);
+                    let gap = now.saturating_sub(last);
+                    self.frozen_us.fetch_max(gap, Relaxed);
+                    if gap > 200_000 {
+                        tracing::debug!(gap_ms = gap / 1000, "pictures stood still");
+                    }
                 }
             }
             DecodeEvent::NeedKeyframe => self.wants_keyframe.notify_one(),
@@ -185,8 +190,8 @@ impl VideoStream {
         self.receiver.take()
     }
 
-    fn is_gone(&self, now: Duration) -> bool {
-        self.kind == StreamKind::Camera && self.receiver.is_some() && now > self.heard + CAMERA_GONE
+    fn is_gone(&self, on: bool, now: Duration) -> bool {
+        (self.kind == StreamKind::Camera || !on) && now > self.heard + SILENT_GONE
     }
 }
 
@@ -238,9 +243,10 @@ pub(crate) async fn run_video(
             }
         }
         if ask {
+            tracing::debug!(track = track.name(), stats = ?stream.depacketizer.stats(), "a keyframe is asked for");
             transport.request_keyframe(track).await;
         }
-        if stream.receiver.is_some() && (told_off || stream.is_gone(clock::now())) {
+        if stream.receiver.is_some() && (told_off || stream.is_gone(*on.borrow(), clock::now())) {
             let ended = stream.end();
             join(ended).await;
             gone(stream.kind);

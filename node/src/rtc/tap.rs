@@ -1,5 +1,6 @@
-//! Two small pieces in webrtc's packet chain: the tap, which counts packets and hears the reports and keyframe requests that the
-//! engine keeps to itself, and the estimator, which lets the estimate out. Neither changes or delays a packet.
+//! Two small pieces in webrtc's packet chain: the tap, which counts packets, hears the reports and keyframe requests that the engine
+//! keeps to itself, and lets each retransmission be asked for once a round trip; and the estimator, which lets the estimate out.
+//! Neither changes or delays a media packet.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -16,7 +17,7 @@ use webrtc_core::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIn
 use webrtc_core::rtcp::receiver_report::ReceiverReport;
 use webrtc_core::rtcp::reception_report::ReceptionReport;
 use webrtc_core::rtcp::sender_report::SenderReport;
-use webrtc_core::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
+use webrtc_core::rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
 use webrtc_core::sansio::Protocol;
 use webrtc_core::shared::error::Error;
 
@@ -26,6 +27,13 @@ use super::transport::{Track, TransportEvent, TransportStats};
 const AWAITED_REPORTS: usize = 32;
 /// Remote streams whose losses are kept: three are negotiated.
 const REMOTE_STREAMS: usize = 8;
+
+/// Retransmissions that are remembered: a second of a large stream.
+const ANSWERED: usize = 1024;
+/// Packets that one request may name; an honest one names what was lost in 20 ms.
+const ASKED_AT_ONCE: usize = 512;
+/// A round trip beyond this is taken for this when repeated requests are judged.
+const LONGEST_RTT: Duration = Duration::from_millis(500);
 
 /// What the tap has seen, shared with the transport.
 #[derive(Default)]
@@ -73,13 +81,23 @@ pub(crate) struct Tap {
     own: [(u32, Track); 3],
     events: mpsc::Sender<TransportEvent>,
     reports_sent: VecDeque<(u32, Instant)>,
+    /// When each (SSRC, sequence number) was last sent again.
+    answered: HashMap<(u32, u16), Instant>,
     inbound: VecDeque<TaggedPacket>,
     outbound: VecDeque<TaggedPacket>,
 }
 
 impl Tap {
     pub(crate) fn new(counters: Arc<Counters>, own: [(u32, Track); 3], events: mpsc::Sender<TransportEvent>) -> Self {
-        Self { counters, own, events, reports_sent: VecDeque::new(), inbound: VecDeque::new(), outbound: VecDeque::new() }
+        Self {
+            counters,
+            own,
+            events,
+            reports_sent: VecDeque::new(),
+            answered: HashMap::new(),
+            inbound: VecDeque::new(),
+            outbound: VecDeque::new(),
+        }
     }
 
     fn own_track(&self, ssrc: u32) -> Option<Track> {
@@ -111,6 +129,38 @@ impl Tap {
             let rtt = now.saturating_duration_since(sent).saturating_sub(held);
             self.counters.rtt_us.store((rtt.as_micros() as u64).max(1), Relaxed);
         }
+    }
+
+    /// What of a request is new: the peer asks every 20 ms, and an answer takes a round trip. Without this a path of 100 ms would get
+    /// each lost packet five times.
+    fn not_yet_answered(&mut self, now: Instant, nack: &TransportLayerNack) -> TransportLayerNack {
+        let rtt = Duration::from_micros(self.counters.rtt_us.load(Relaxed)).min(LONGEST_RTT);
+        self.answered.retain(|_, at| *at + rtt > now);
+        let ssrc = nack.media_ssrc;
+        let asked = nack.nacks.iter().flat_map(|pair| pair.packet_list()).take(ASKED_AT_ONCE);
+        let new: Vec<u16> = asked.filter(|sequence| !self.answered.contains_key(&(ssrc, *sequence))).collect();
+        let room = ANSWERED.saturating_sub(self.answered.len());
+        self.answered.extend(new.iter().take(room).map(|sequence| ((ssrc, *sequence), now)));
+        TransportLayerNack { sender_ssrc: nack.sender_ssrc, media_ssrc: ssrc, nacks: nack_pairs_from_sequence_numbers(&new) }
+    }
+
+    /// Leaves out of a compound packet what was answered already. False: nothing is left of it.
+    fn thin(&mut self, now: Instant, packets: &mut Vec<Box<dyn rtcp::Packet>>) -> bool {
+        let mut thinned = false;
+        for packet in packets.iter_mut() {
+            let new = packet.as_any().downcast_ref::<TransportLayerNack>().map(|nack| self.not_yet_answered(now, nack));
+            if let Some(new) = new {
+                thinned |= new.nacks.is_empty();
+                *packet = Box::new(new);
+            }
+        }
+        if thinned {
+            let empty = |packet: &dyn rtcp::Packet| {
+                packet.as_any().downcast_ref::<TransportLayerNack>().is_some_and(|nack| nack.nacks.is_empty())
+            };
+            packets.retain(|packet| !empty(packet.as_ref()));
+        }
+        !packets.is_empty()
     }
 
     fn hear(&mut self, now: Instant, packet: &dyn rtcp::Packet) {
@@ -163,16 +213,20 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
     type Error = Error;
     type Time = Instant;
 
-    fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Error> {
-        match &packet.message.packet {
+    fn handle_read(&mut self, mut packet: TaggedPacket) -> Result<(), Error> {
+        let now = packet.now;
+        match &mut packet.message.packet {
             Packet::Rtp(rtp) => {
                 self.counters.packets_received.fetch_add(1, Relaxed);
                 self.counters.bytes_received.fetch_add(rtp.payload.len() as u64, Relaxed);
             }
             Packet::Rtcp(packets) => {
-                let now = packet.now;
-                for rtcp in packets {
+                for rtcp in packets.iter() {
                     self.hear(now, rtcp.as_ref());
+                }
+                // An empty compound packet has a meaning of its own in the chain.
+                if !packets.is_empty() && !self.thin(now, packets) {
+                    return Ok(());
                 }
             }
             _ => {}
@@ -231,12 +285,11 @@ pub(crate) struct Estimator {
     gcc: Gcc,
     counters: Arc<Counters>,
     window: Option<(Instant, usize)>,
-    idle: bool,
 }
 
 impl Estimator {
     pub(crate) fn new(counters: Arc<Counters>) -> Self {
-        let estimator = Self { gcc: Gcc::new(INITIAL_BPS, MIN_BPS, MAX_BPS), counters, window: None, idle: true };
+        let estimator = Self { gcc: Gcc::new(INITIAL_BPS, MIN_BPS, MAX_BPS), counters, window: None };
         estimator.publish();
         estimator
     }
@@ -253,9 +306,9 @@ impl BandwidthEstimator for Estimator {
         *seen += bytes;
         let elapsed = now.saturating_duration_since(*since);
         if elapsed >= WINDOW {
-            self.idle = *seen as f64 * 8.0 / elapsed.as_secs_f64() < IDLE_BPS;
+            let idle = (*seen as f64 * 8.0 / elapsed.as_secs_f64()) < IDLE_BPS;
             self.window = None;
-            if self.idle && self.gcc.target_bitrate() < INITIAL_BPS {
+            if idle && self.gcc.target_bitrate() < INITIAL_BPS {
                 self.gcc = Gcc::new(INITIAL_BPS, MIN_BPS, MAX_BPS);
             }
         }
@@ -269,5 +322,97 @@ impl BandwidthEstimator for Estimator {
 
     fn stats(&self) -> EstimatorStats {
         self.gcc.stats()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use webrtc_core::interceptor::AttributedPacket;
+    use webrtc_core::shared::TransportContext;
+
+    const OWN: [(u32, Track); 3] = [(11, Track::Audio), (12, Track::Camera), (13, Track::Screen)];
+
+    fn tap() -> (Tap, mpsc::Receiver<TransportEvent>) {
+        let (events, receiver) = mpsc::channel(8);
+        (Tap::new(Arc::default(), OWN, events), receiver)
+    }
+
+    fn read(tap: &mut Tap, now: Instant, packets: Vec<Box<dyn rtcp::Packet>>) -> Vec<u16> {
+        let message = AttributedPacket::new(Packet::Rtcp(packets));
+        tap.handle_read(TaggedPacket { now, transport: TransportContext::default(), message }).unwrap();
+        let mut asked = Vec::new();
+        while let Some(packet) = tap.poll_read() {
+            let Packet::Rtcp(packets) = packet.message.packet else { panic!("another packet came out") };
+            for packet in &packets {
+                if let Some(nack) = packet.as_any().downcast_ref::<TransportLayerNack>() {
+                    asked.extend(nack.nacks.iter().flat_map(|pair| pair.packet_list()));
+                }
+            }
+        }
+        asked
+    }
+
+    fn nack(sequences: &[u16]) -> Box<dyn rtcp::Packet> {
+        Box::new(TransportLayerNack { sender_ssrc: 1, media_ssrc: 12, nacks: nack_pairs_from_sequence_numbers(sequences) })
+    }
+
+    #[test]
+    fn a_packet_is_sent_again_once_a_round_trip_however_often_it_is_asked_for() {
+        let (mut tap, _events) = tap();
+        tap.counters.rtt_us.store(100_000, Relaxed);
+        let begun = Instant::now();
+        let answered: usize =
+            (0..10u64).map(|i| read(&mut tap, begun + Duration::from_millis(i * 20), vec![nack(&[7, 8])]).len()).sum();
+        assert_eq!(answered, 4, "twice each in 200 ms");
+        // Another packet is not held back by them.
+        assert_eq!(read(&mut tap, begun + Duration::from_millis(185), vec![nack(&[7, 9])]), vec![9]);
+    }
+
+    #[test]
+    fn on_a_short_path_every_request_counts() {
+        let (mut tap, _events) = tap();
+        tap.counters.rtt_us.store(1_000, Relaxed);
+        let begun = Instant::now();
+        for i in 0..5u64 {
+            assert_eq!(read(&mut tap, begun + Duration::from_millis(i * 20), vec![nack(&[7])]), vec![7]);
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_flood_is_bounded() {
+        let (mut tap, _events) = tap();
+        tap.counters.rtt_us.store(500_000, Relaxed);
+        let now = Instant::now();
+        for first in 0..200u16 {
+            let many: Vec<u16> = (0..300).map(|i| first.wrapping_mul(300).wrapping_add(i)).collect();
+            read(&mut tap, now, vec![nack(&many)]);
+            assert!(tap.answered.len() <= ANSWERED);
+        }
+    }
+
+    #[test]
+    fn a_keyframe_request_behind_another_report_reaches_its_own_track() {
+        let (mut tap, mut events) = tap();
+        let report = ReceiverReport { ssrc: 1, reports: Vec::new(), ..Default::default() };
+        let pli = PictureLossIndication { sender_ssrc: 1, media_ssrc: 13 };
+        read(&mut tap, Instant::now(), vec![Box::new(report), Box::new(pli)]);
+        assert_eq!(events.try_recv().unwrap(), TransportEvent::KeyframeWanted(Track::Screen));
+        let stranger = PictureLossIndication { sender_ssrc: 1, media_ssrc: 99 };
+        read(&mut tap, Instant::now(), vec![Box::new(stranger)]);
+        assert!(events.try_recv().is_err());
+    }
+
+    #[test]
+    fn what_voice_alone_said_of_the_path_is_forgotten_for_video() {
+        let counters = Arc::new(Counters::default());
+        let mut estimator = Estimator::new(Arc::clone(&counters));
+        estimator.gcc = Gcc::new(MIN_BPS, MIN_BPS, MAX_BPS);
+        let begun = Instant::now();
+        for i in 0..20u64 {
+            estimator.on_reports(begun + Duration::from_millis(i * 100), &[]);
+        }
+        assert!(counters.estimate.load(Relaxed) as f64 >= INITIAL_BPS);
     }
 }

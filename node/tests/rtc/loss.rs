@@ -2,6 +2,7 @@
 //! root, iproute2 and nftables, and runs with `CONCLAVE_FULL=1`. It is judged by counts, not by times.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use conclave_node::pictures::PictureSlots;
 use conclave_node::rtc::mesh::{Mesh, MeshConfig, MeshEvent};
+use conclave_node::view::LinkState;
 use conclave_protocol::id::{CallId, RoomId};
 use conclave_protocol::identity::DeviceKey;
 use conclave_protocol::negotiation::Signal;
@@ -17,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-/// How long each side sends.
+/// How long each side sends, where `CONCLAVE_LOSS_SECONDS` says nothing else.
 const CALL: Duration = Duration::from_secs(12);
 const FPS: u64 = 30;
 
@@ -80,6 +82,9 @@ async fn run(
         }
     });
     mesh.add_peer(peer);
+    let seconds = std::env::var("CONCLAVE_LOSS_SECONDS").ok().and_then(|text| text.parse().ok());
+    let call = seconds.map_or(CALL, Duration::from_secs);
+    let mut reconnected = 0;
     let (mut newest, mut end) = (None, tokio::time::Instant::now() + Duration::from_secs(60));
     let mut connected = false;
     while let Ok(Some(event)) = tokio::time::timeout_at(end, events.recv()).await {
@@ -91,8 +96,10 @@ async fn run(
             }
             MeshEvent::FirstFrame { .. } if !connected => {
                 connected = true;
-                end = tokio::time::Instant::now() + CALL;
+                end = tokio::time::Instant::now() + call;
+                println!("\nSHOWN");
             }
+            MeshEvent::Link { state: LinkState::Connected, .. } if connected => reconnected += 1,
             MeshEvent::Stats { stats, .. } => newest = Some(stats),
             _ => {}
         }
@@ -101,7 +108,7 @@ async fn run(
     let _ = reader.await;
     let (stats, path) = (newest.unwrap(), mesh.path(peer).unwrap());
     format!(
-        "connected={} frames={} frozen_ms={} audio_lost_pct={:.2} sent={} received={} nacks_sent={} nacks_received={} lost={}",
+        "connected={} frames={} frozen_ms={} audio_lost_pct={:.2} sent={} received={} nacks_sent={} nacks_received={} lost={} reconnected={reconnected} fps={:.1}",
         u8::from(connected),
         stats.frames_decoded,
         stats.frozen_ms,
@@ -111,6 +118,7 @@ async fn run(
         path.nacks_sent,
         path.nacks_received,
         stats.packets_lost,
+        stats.video_fps,
     )
 }
 
@@ -132,7 +140,7 @@ impl Namespaces {
              ip -n {tag}a link set lo up; ip -n {tag}b link set lo up
              ip -n {tag}a link set {tag}va up; ip -n {tag}b link set {tag}vb up"
         ));
-        for side in ["a", "b"] {
+        for side in ["a", "b"].into_iter().filter(|_| loss_percent > 0) {
             sh(&format!(
                 "ip netns exec {tag}{side} nft 'add table ip loss; add chain ip loss in {{ type filter hook input priority 0; }}; \
                  add rule ip loss in meta l4proto udp numgen random mod 100 < {loss_percent} drop'"
@@ -148,13 +156,14 @@ impl Namespaces {
         }
     }
 
-    fn side(&self, side: &str, role: &str, socket: &Path) -> Child {
+    fn side(&self, side: &str, role: &str, socket: &Path, seconds: u64) -> Child {
         Command::new("ip")
             .args(["netns", "exec", &format!("{}{side}", self.0)])
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", "loss::one_side", "--ignored", "--nocapture"])
             .env("CONCLAVE_LOSS_SIDE", role)
             .env("CONCLAVE_LOSS_SOCKET", socket)
+            .env("CONCLAVE_LOSS_SECONDS", seconds.to_string())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap()
@@ -172,6 +181,10 @@ fn figures(child: Child) -> BTreeMap<String, f64> {
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find_map(|line| line.strip_prefix("FIGURES ")).unwrap_or_else(|| panic!("no figures in:\n{text}"));
     println!("{line}");
+    parse(line)
+}
+
+fn parse(line: &str) -> BTreeMap<String, f64> {
     line.split(' ')
         .map(|pair| pair.split_once('=').unwrap())
         .map(|(key, value)| (key.to_owned(), value.parse().unwrap()))
@@ -186,7 +199,7 @@ fn call_with_loss(tag: &'static str, percent: u32) -> Option<[BTreeMap<String, f
     let namespaces = Namespaces::new(tag, percent);
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("signals");
-    let (a, b) = (namespaces.side("a", "listen", &socket), namespaces.side("b", "dial", &socket));
+    let (a, b) = (namespaces.side("a", "listen", &socket, CALL.as_secs()), namespaces.side("b", "dial", &socket, CALL.as_secs()));
     Some([figures(a), figures(b)])
 }
 
@@ -213,5 +226,31 @@ fn ten_percent_of_loss_leave_sound_and_pictures() {
         assert!(mine["frames"] >= 0.4 * (CALL.as_secs() * FPS) as f64, "{mine:?}");
         assert!(mine["received"] <= 1.3 * other["sent"], "{mine:?} {other:?}");
         assert!(mine["audio_lost_pct"] < 6.0, "{mine:?}");
+    }
+}
+
+#[test]
+fn a_cable_that_is_cut_and_put_back_leaves_a_call_that_goes_on() {
+    if std::env::var("CONCLAVE_FULL").as_deref() != Ok("1") {
+        println!("not run: needs root and CONCLAVE_FULL=1");
+        return;
+    }
+    let namespaces = Namespaces::new("cvcut", 0);
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("signals");
+    let (mut a, b) = (namespaces.side("a", "listen", &socket, 35), namespaces.side("b", "dial", &socket, 35));
+    // Both have seen a picture when the first has; then nothing gets through for ten seconds.
+    let mut lines = BufReader::new(a.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.by_ref().any(|line| line == "SHOWN"), "no picture");
+    std::thread::sleep(Duration::from_secs(2));
+    sh("ip -n cvcuta link set cvcutva down");
+    std::thread::sleep(Duration::from_secs(10));
+    sh("ip -n cvcuta link set cvcutva up");
+    let line = lines.find_map(|line| line.strip_prefix("FIGURES ").map(str::to_owned)).expect("no figures");
+    println!("{line}");
+    a.wait().unwrap();
+    for mine in [parse(&line), figures(b)] {
+        assert!(mine["reconnected"] >= 1.0, "{mine:?}");
+        assert!(mine["fps"] > 0.3 * FPS as f64, "pictures at the end of the call: {mine:?}");
     }
 }

@@ -353,11 +353,12 @@ async fn a_crash_is_seen_and_who_comes_back_is_found_again() {
     let elsewhere = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let b = {
         let _inside = elsewhere.enter();
-        hall.member()
+        let b = hall.member();
+        b.mesh.add_peer(a.id);
+        b
     };
     let id = b.id;
     a.mesh.add_peer(id);
-    b.mesh.add_peer(a.id);
     a.connected(id).await;
     elsewhere.shutdown_background();
     let lost = Instant::now();

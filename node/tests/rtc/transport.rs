@@ -148,6 +148,21 @@ async fn an_ice_restart_takes_new_sockets_and_media_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ice_restarts_of_both_sides_at_once_end_in_one_connection() {
+    let (a, b) = pair().await;
+    let (offer, unheard) = tokio::join!(a.transport.offer(true), b.transport.offer(true));
+    unheard.unwrap();
+    b.transport.rollback().await.unwrap();
+    b.transport.apply_remote(offer.unwrap()).await.unwrap();
+    let answer = b.transport.answer().await.unwrap();
+    a.transport.apply_remote(answer).await.unwrap();
+    assert_eq!(carries(&a, &b, Track::Audio, b"after").await, b"after"[..]);
+    assert_eq!(carries(&b, &a, Track::Camera, b"after").await, b"after"[..]);
+    a.transport.close().await;
+    b.transport.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nonsense_for_a_description_is_an_error() {
     use conclave_node::rtc::transport::{Description, DescriptionKind};
     let a = end().await;
