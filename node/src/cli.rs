@@ -201,7 +201,8 @@ fn failure(error: StoreError) -> Failure {
 fn start_log() {
     let filter = EnvFilter::try_from_env("CONCLAVE_LOG")
         .unwrap_or_else(|_| EnvFilter::new("error,conclave_node=warn,conclave_media=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time();
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     // A second start within one process keeps the first one's log.
     let _ = log.try_init();
 }

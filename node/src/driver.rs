@@ -139,6 +139,8 @@ struct PeerState {
     connected: bool,
     transport: Option<String>,
     addresses: Vec<String>,
+    /// The other end of the newest connection.
+    reached: Option<String>,
     rtt_ms: Option<u32>,
 }
 
@@ -343,6 +345,7 @@ impl Driver {
                 let Some(peer) = self.peer(device) else { return };
                 peer.connected = true;
                 peer.transport = Some(transport.as_str().to_owned());
+                peer.reached = Some(address.clone());
                 let view = peer_view(device, peer);
                 self.publish(Event::PeerConnected { peer: view });
                 self.wish_links(device);
@@ -412,7 +415,7 @@ impl Driver {
                 Some(StreamName::Knock) | None => self.handle_knock_frame(id, &frame).await,
             },
             FromLink::Down { id } => match self.links.handle_down(id) {
-                Some(key) => self.handle_link_down(key).await,
+                Some((key, was_online)) => self.handle_link_down(key, was_online).await,
                 None => self.handle_knock_down(id).await,
             },
             FromLink::NotOpened { key } => self.links.handle_not_opened(key),
@@ -422,9 +425,9 @@ impl Driver {
         }
     }
 
-    async fn handle_link_down(&mut self, key: links::LinkKey) {
+    async fn handle_link_down(&mut self, key: links::LinkKey, was_online: bool) {
         self.dirty.insert(key.room);
-        if key.name == StreamName::Room {
+        if was_online {
             self.publish(Event::MemberOnline { room: key.room, device: key.device, online: false });
         }
         // The connection may stand: then the stream is opened again.
@@ -465,8 +468,13 @@ impl Driver {
             if self.net.want(device, addresses).await.is_err() {
                 return;
             }
-            if self.peers.get(&device).is_some_and(|peer| peer.connected) {
+            if let Some(peer) = self.peers.get(&device).filter(|peer| peer.connected) {
+                // Whoever let this device in was connected before they were a member of any room here.
+                let reached = peer.reached.clone();
                 self.links.wish(device, room);
+                if let Some(address) = reached {
+                    self.remember_address(device, address).await;
+                }
             }
         }
     }

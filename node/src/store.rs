@@ -32,7 +32,7 @@ pub use self::error::StoreError;
 pub use self::identity::Identity;
 pub use self::journal::StoreHandle;
 pub use self::keyring::ProtectionKind;
-pub use self::records::{Batch, InviteSecret};
+pub use self::records::{Batch, InviteSecret, KeyValue};
 
 const KEY_ROW: &str = "key";
 /// What redb keeps of the file in memory.
@@ -118,7 +118,7 @@ impl Store {
 
     fn open_in(directory: Directory, protection: &Protection) -> Result<Self, StoreError> {
         let path = directory.store_path();
-        let backend = move || Ok(FileBackend::new(Directory::open_file(&path)?).map_err(std::io::Error::other)?);
+        let backend = move || FileBackend::new(Directory::open_file(&path)?).map_err(std::io::Error::other);
         let opened = Self::open_on(backend, protection, Some(directory));
         opened.map_err(|(error, directory)| keep_aside_if_damaged(error, directory))
     }

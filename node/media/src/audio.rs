@@ -7,7 +7,6 @@
 pub mod device;
 pub mod level;
 pub mod mix;
-pub mod opus;
 pub mod playout;
 pub mod resample;
 mod ring;

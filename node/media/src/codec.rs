@@ -1,6 +1,7 @@
 //! Coded pictures, and one face for every video codec. A decoder is fed by strangers: it refuses by value and never panics.
 
 pub mod h264;
+pub mod opus;
 pub mod vp9;
 
 use std::time::Duration;

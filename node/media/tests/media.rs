@@ -8,6 +8,9 @@ mod parsers;
 #[cfg(target_os = "linux")]
 #[path = "media/screen.rs"]
 mod screen;
+#[cfg(target_os = "linux")]
+#[path = "media/sound.rs"]
+mod sound;
 #[path = "media/speed.rs"]
 mod speed;
 #[path = "media/streams.rs"]

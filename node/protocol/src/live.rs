@@ -63,7 +63,8 @@ pub struct Whereabout {
 impl Whereabouts {
     /// At most [`MAX_TOLD_DEVICES`] devices with [`MAX_TOLD_ADDRESSES`] addresses each; the rest is left out.
     pub fn new(devices: impl IntoIterator<Item = Whereabout>) -> Self {
-        let mut devices: Vec<Whereabout> = devices.into_iter().filter(|told| !told.addresses.is_empty()).take(MAX_TOLD_DEVICES).collect();
+        let mut devices: Vec<Whereabout> =
+            devices.into_iter().filter(|told| !told.addresses.is_empty()).take(MAX_TOLD_DEVICES).collect();
         for told in &mut devices {
             told.addresses.retain(|address| address.len() <= MAX_ADDRESS_LEN);
             told.addresses.truncate(MAX_TOLD_ADDRESSES);

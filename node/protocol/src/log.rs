@@ -15,6 +15,10 @@ pub mod sync;
 pub const MAX_ACL_OPS: usize = 10_000;
 /// Most operations of one member who is not an admin (renames, mostly), unless another author's operation builds on more.
 pub const MAX_ACL_OPS_OF_A_MEMBER: usize = 256;
+/// Most operations of one author who is or was an admin, other than the founder, on the same terms.
+pub const MAX_ACL_OPS_OF_AN_ADMIN: usize = 1_500;
+/// Most operations without effect of one author who was removed or left, on the same terms.
+pub const MAX_VOID_ACL_OPS_OF_A_FORMER: usize = 64;
 /// Hashes in one announcement of what is known: the heads, and a thinning sample of what is below them.
 pub const MAX_ANNOUNCED: usize = 128;
 /// Most operations of one author in any 60 seconds of the author's own clock; what is beyond is void.

@@ -4,8 +4,8 @@
 /// The rules as the fields of a room hold them, borrowed beside its op log.
 macro_rules! rules {
     ($room:expr) => {{
-        let horizon = $room.my_horizon();
-        $crate::log::oplog::Rules { room: &$room.id, acl: &$room.acl_log, authority: &$room.authority, horizon }
+        let (horizon, again) = $room.my_horizon();
+        $crate::log::oplog::Rules { room: &$room.id, acl: &$room.acl_log, authority: &$room.authority, horizon, again }
     }};
 }
 
@@ -27,7 +27,7 @@ use crate::log::Refused;
 use crate::log::acl::{AclKind, AclOp, Create, Role, room_of};
 use crate::log::authority::Authority;
 use crate::log::dag::AclLog;
-use crate::log::op::{EquivocationProof, FIRST_KIND_BEYOND_CHAT};
+use crate::log::op::{EquivocationProof, FIRST_KIND_BEYOND_CHAT, Op};
 use crate::log::oplog::{OpLog, OpNode};
 use crate::log::state::AclState;
 use crate::log::sync::Summary;
@@ -250,12 +250,16 @@ impl Room {
             }
         }
         let mut refused = Refused::default();
-        room.acl_log.insert(acl_ops, true, &mut refused);
+        room.acl_log.insert(acl_ops, true, &room.authority, |_| false, &mut refused);
         if room.acl_log.len() == 0 {
             return Err(RoomError::NoGenesis);
         }
         room.judge_acl();
         let rules = rules!(room);
+        if rules.again.is_some() {
+            // What is missing of a chain since this device was away is told from what comes later only by what is there before.
+            ops.sort_by_cached_key(|signed| Op::decode(&signed.payload).map_or(0, |op| op.id.seq));
+        }
         room.ops.insert(ops, rules, true, &mut refused);
         room.settle_ops(&mut Vec::new());
         Ok(room)
@@ -277,7 +281,7 @@ impl Room {
     /// Takes operations of the ACL log, in any order.
     pub fn handle_acl_ops(&mut self, ops: Vec<Signed>) -> Applied {
         let mut applied = Applied::default();
-        let linked = self.acl_log.insert(ops, false, &mut applied.refused);
+        let linked = self.acl_log.insert(ops, false, &self.authority, |hash| self.ops.wants(hash), &mut applied.refused);
         self.after_acl(&linked, &mut applied);
         applied
     }
@@ -429,13 +433,15 @@ impl Room {
         }
     }
 
-    /// Where history begins for this device, also when it is no member any more.
-    fn my_horizon(&self) -> Option<usize> {
+    /// Where history begins for this device, also when it is no member any more; and where it goes on after it was let in again.
+    fn my_horizon(&self) -> (Option<usize>, Option<usize>) {
         let me = self.me();
         if self.acl.full_history || self.acl.founder == Some(me) {
-            return None;
+            return (None, None);
         }
-        self.horizon_of(&me).or_else(|| self.acl_log.about(&me).first().copied())
+        let first = self.acl.member(&me).and_then(|member| self.acl_log.index_of(&member.first_admitted_by));
+        let first = first.or_else(|| self.acl_log.about(&me).first().copied());
+        (first, self.horizon_of(&me).filter(|again| Some(*again) != first))
     }
 
     /// Where history begins for a device: `None` for all of it.

@@ -1,6 +1,8 @@
 //! What travels: CBOR values, signed byte strings and length-prefixed frames. It must never trust a length that a peer announces,
 //! and never re-encode what was signed.
 
+use std::collections::HashSet;
+
 use minicbor::{Decode, Encode};
 
 /// Deepest nesting of arrays, maps and tags that any message may have.
@@ -82,9 +84,21 @@ pub fn decode_within<'b, T: Decode<'b, ()>>(bytes: &'b [u8], limit: usize) -> Re
     if bytes.len() > limit { Err(WireError::TooLong) } else { decode(bytes) }
 }
 
-/// Walks the message without recursion and without allocating: one well-formed item of definite length, and nothing after it.
+/// The keys of a map that were read: which of two with one key is taken must not depend on who reads it.
+#[derive(Clone, Copy, Default)]
+struct Keys {
+    /// Where the map begins; none in an array.
+    map: Option<usize>,
+    /// Those from 0 to 63, a bit each.
+    low: u64,
+}
+
+/// Walks the message without recursion, and without allocating except for keys that no message of ours has: one well-formed item of
+/// definite length, no key twice in a map, and nothing after it.
 fn scan(bytes: &[u8]) -> Result<(), WireError> {
     let mut left = [0_u64; MAX_DEPTH + 1];
+    let mut keys = [Keys::default(); MAX_DEPTH + 1];
+    let mut high: HashSet<(usize, bool, u64)> = HashSet::new();
     let mut depth = 0_usize;
     if let Some(root) = left.first_mut() {
         *root = 1;
@@ -99,7 +113,9 @@ fn scan(bytes: &[u8]) -> Result<(), WireError> {
             }
             depth -= 1;
         }
+        let mut is_key = false;
         if let Some(remaining) = left.get_mut(depth) {
+            is_key = remaining.is_multiple_of(2) && keys.get(depth).is_some_and(|keys| keys.map.is_some());
             *remaining -= 1;
         }
         items += 1;
@@ -118,6 +134,21 @@ fn scan(bytes: &[u8]) -> Result<(), WireError> {
             }
             _ => return Err(WireError::Malformed), // indefinite lengths and reserved values
         };
+        if is_key && let Some(Keys { map: Some(map), low }) = keys.get_mut(depth) {
+            let new = match head >> 5 {
+                0 if argument < 64 => {
+                    let bit = 1 << argument;
+                    let new = *low & bit == 0;
+                    *low |= bit;
+                    new
+                }
+                0 | 1 => high.insert((*map, head >> 5 == 1, argument)),
+                _ => false, // keys are integers
+            };
+            if !new {
+                return Err(WireError::Malformed);
+            }
+        }
         let room = (bytes.len() - at) as u64;
         let children = match head >> 5 {
             0 | 1 => continue,
@@ -141,6 +172,7 @@ fn scan(bytes: &[u8]) -> Result<(), WireError> {
         }
         depth += 1;
         *left.get_mut(depth).ok_or(WireError::TooComplex)? = children;
+        *keys.get_mut(depth).ok_or(WireError::TooComplex)? = Keys { map: (head >> 5 == 5).then_some(at), low: 0 };
     }
 }
 

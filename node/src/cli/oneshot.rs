@@ -14,7 +14,7 @@ use super::{render, select};
 use crate::command::Command;
 use crate::error::ErrorCode;
 use crate::event::Event;
-use crate::view::{InviteView, JoinView, MessageView, PeerView, RoomView};
+use crate::view::{DiagnosisView, InviteView, JoinView, MessageView, PeerView, RoomView};
 
 /// After a member was reached: for what was said to get across.
 const SETTLE: Duration = Duration::from_millis(700);
@@ -123,15 +123,15 @@ pub(crate) async fn room(client: &mut Client, command: RoomCommand, linger: Dura
         }
         RoomCommand::Leave { room } => {
             let room = find_room(client, &room).await?;
-            done(client, Command::RoomLeave { room }, room, linger, "Left; the history stays readable here.").await
+            let json = leave(client, room, linger).await?;
+            Ok(Output { json, text: "Left; the history stays readable here.\n".to_owned() })
         }
         RoomCommand::Delete { room } => {
             let room = find_room(client, &room).await?;
             // Leaving first gives the others the chance to hear of it, which a deleted room could not.
             let view: RoomView = client.ask_for(Command::RoomShow { room }, "room").await?;
             if !view.gone && view.members.len() > 1 && client.is_own() {
-                client.ask(Command::RoomLeave { room }).await?;
-                be_heard(client, room, linger).await?;
+                leave(client, room, linger).await?;
             }
             let json = client.ask(Command::RoomDelete { room }).await?;
             Ok(Output { json, text: "Deleted from this device.\n".to_owned() })
@@ -207,13 +207,18 @@ pub(crate) async fn wait_for_join(
     mut tell: impl FnMut(&str),
 ) -> Result<RoomView, Failure> {
     let mut told = String::new();
-    let mut searching = String::new();
+    let mut waiting = false;
     loop {
         let Ok(event) = timeout_at(deadline, client.next_event()).await else {
+            let tried: DiagnosisView = client.ask_for(Command::NetDiagnose {}, "diagnosis").await?;
             let _ = client.ask(Command::RoomJoinCancel { room }).await;
-            let message =
-                if searching.is_empty() { "nobody let this device in yet; the time is over".to_owned() } else { searching };
-            return Err(Failure::new(ErrorCode::NobodyFound, message));
+            return Err(Failure::new(
+                ErrorCode::NobodyFound,
+                match waiting {
+                    true => "nobody let this device in before the time was over".to_owned(),
+                    false => format!("nobody of the room answered.\n{}", render::diagnosis(&tried, &[])),
+                },
+            ));
         };
         let join = match event {
             None => return Err(Failure::new(ErrorCode::Stopped, "the node stopped")),
@@ -236,10 +241,8 @@ pub(crate) async fn wait_for_join(
                 return view.ok_or_else(|| Failure::new(ErrorCode::UnknownRoom, "the room is not there after joining it"));
             }
             JoinView::Failed { error, .. } => return Err(error.into()),
-            JoinView::Searching { tried, .. } => {
-                searching = format!("nobody of the room answered.\n{}", render::diagnosis(&tried, &[]));
-            }
-            JoinView::Waiting { .. } => searching = String::new(),
+            JoinView::Searching { .. } => waiting = false,
+            JoinView::Waiting { .. } => waiting = true,
         }
     }
 }
@@ -261,6 +264,16 @@ pub(crate) fn room_of(join: &JoinView) -> RoomId {
     }
 }
 
+/// Once gone, nobody of the room speaks with this device any more: so the others are looked for first.
+async fn leave(client: &mut Client, room: RoomId, linger: Duration) -> Result<Value, Failure> {
+    let heard = be_heard(client, room, linger).await?;
+    let json = client.ask(Command::RoomLeave { room }).await?;
+    if heard && client.is_own() {
+        tokio::time::sleep(SETTLE).await;
+    }
+    Ok(json)
+}
+
 async fn done(client: &mut Client, command: Command, room: RoomId, linger: Duration, text: &str) -> Result<Output, Failure> {
     let json = client.ask(command).await?;
     be_heard(client, room, linger).await?;
@@ -268,13 +281,14 @@ async fn done(client: &mut Client, command: Command, room: RoomId, linger: Durat
 }
 
 /// A node that was opened for this command alone stays until someone of the room was there to hear it, but not for long.
-async fn be_heard(client: &mut Client, room: RoomId, linger: Duration) -> Result<(), Failure> {
+/// Whether someone was.
+async fn be_heard(client: &mut Client, room: RoomId, linger: Duration) -> Result<bool, Failure> {
     if !client.is_own() || linger.is_zero() {
-        return Ok(());
+        return Ok(true);
     }
     let view: RoomView = client.ask_for(Command::RoomShow { room }, "room").await?;
     if view.members.iter().all(|member| member.me) {
-        return Ok(());
+        return Ok(true);
     }
     let deadline = Instant::now() + linger;
     let mut heard = view.members.iter().any(|member| member.online && !member.me);
@@ -292,7 +306,7 @@ async fn be_heard(client: &mut Client, room: RoomId, linger: Duration) -> Result
             "Nobody of the room is here now; they get it when this device and one of theirs run at the same time (`conclave-node run`)."
         );
     }
-    Ok(())
+    Ok(heard)
 }
 
 pub(crate) async fn find_room(client: &mut Client, typed: &str) -> Result<RoomId, Failure> {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::error::{CommandError, ErrorCode};
-use crate::store::{Batch, Identity, Peek, ProtectionKind, Store, StoreHandle};
+use crate::store::{Batch, Identity, ProtectionKind, Store, StoreError, StoreHandle};
 use crate::view::ProfileView;
 
 /// The keys of this device and its person, and the name that others see.
@@ -25,13 +25,13 @@ pub(super) struct Me {
 impl Me {
     /// Opens the data directory, and makes an identity where there is none and a name is given.
     pub(super) fn open(config: &Config, now_ms: u64) -> Result<(Self, Store), CommandError> {
-        let store = match Store::peek(&config.data)? {
-            Peek::Present { .. } => Store::open(&config.data, &config.protection)?,
-            Peek::Empty { aside } => {
-                let Some(name) = &config.name else { return Err(crate::store::StoreError::Empty { dir: config.data.clone(), aside }.into()) };
+        let store = match Store::open(&config.data, &config.protection) {
+            Err(empty @ StoreError::Empty { .. }) => {
+                let Some(name) = &config.name else { return Err(empty.into()) };
                 check_name(name).map_err(bad_name)?;
                 Store::create(&config.data, &config.protection)?
             }
+            opened => opened?,
         };
         let protection = store.protection();
         let (me, store) = match store.identity()? {

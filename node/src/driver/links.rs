@@ -284,13 +284,14 @@ impl Links {
         self.wishes.remove(&key);
     }
 
-    /// A link ended. Gives what it was.
-    pub(super) fn handle_down(&mut self, id: LinkId) -> Option<LinkKey> {
+    /// A link ended. Gives what it was, and whether it was the one by which a member was online.
+    pub(super) fn handle_down(&mut self, id: LinkId) -> Option<(LinkKey, bool)> {
         let link = self.all.remove(&id)?;
-        if self.by_key.get(&link.key) == Some(&id) {
+        let stood = self.by_key.get(&link.key) == Some(&id);
+        if stood {
             self.by_key.remove(&link.key);
         }
-        Some(link.key)
+        Some((link.key, stood && link.admitted && link.key.name == StreamName::Room))
     }
 
     /// Ends a link: what is queued is still written.

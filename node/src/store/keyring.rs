@@ -218,7 +218,7 @@ fn in_keyring<T: Send + 'static>(act: impl FnOnce() -> keyring::Result<T> + Send
     let thread = std::thread::Builder::new().name("keyring".to_owned()).spawn(move || {
         let status = keyring::Entry::store_status();
         // Nobody listens any more where the time is over.
-        let _ = there.send(status.as_ref().map(|()| ()).map_err(ToString::to_string));
+        let _ = there.send(status.as_ref().copied().map_err(ToString::to_string));
         if status.is_ok() {
             let _ = answer.send(act());
         }

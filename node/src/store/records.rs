@@ -20,6 +20,9 @@ const VALUE_LIMIT: usize = 4 * 1024 * 1024;
 /// Count of records that were ever put, in the clear: the order in which they came.
 const NEXT_RECORD_ROW: &str = "next record";
 
+/// A record as it was put: its key within the room, and its value.
+pub type KeyValue = (Vec<u8>, Vec<u8>);
+
 type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 /// A table of sealed rows.
@@ -278,7 +281,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::commit`].
-    pub fn put_records(&mut self, room: &RoomId, records: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
+    pub fn put_records(&mut self, room: &RoomId, records: &[KeyValue]) -> Result<(), StoreError> {
         let batch = records.iter().fold(Batch::new(), |batch, (key, value)| batch.record(room, key, value));
         self.commit(&[batch])
     }
@@ -287,7 +290,7 @@ impl Store {
     ///
     /// # Errors
     /// `Damaged` where a row does not open, `Failed`.
-    pub fn load_records(&self, room: &RoomId) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn load_records(&self, room: &RoomId) -> Result<Vec<KeyValue>, StoreError> {
         let mut rows = self.scan(Table::Records, room.as_bytes())?;
         rows.sort_by_key(|row| row.number);
         Ok(rows.into_iter().map(|row| (row.key, row.value)).collect())

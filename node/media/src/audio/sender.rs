@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use self::timeline::{Timeline, Verdict};
 use super::level::{LevelWindow, level_dbov};
-use super::opus::OpusEncoder;
 use super::source::{AudioSource, Heard, Silence};
 use super::{AudioSettings, BLOCK, BLOCK_TIME, Block, EncodedAudio, FRAME, Frame};
 use crate::clock;
+use crate::codec::opus::OpusEncoder;
 use crate::error::MediaError;
 
 /// A source that is this late is taken for stalled, and silence goes out in its place.

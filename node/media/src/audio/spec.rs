@@ -74,7 +74,7 @@ impl AudioSourceSpec {
             Self::Silence => Box::new(Silence::default()),
             Self::Tone(hertz) => Box::new(Tone::new(hertz)),
             Self::File(path) => Box::new(WavSource::open(&path)?),
-            Self::Device(host, name) => Box::new(open_source(host, name.as_deref())?),
+            Self::Device(host, name) => open_source(host, name.as_deref())?,
         })
     }
 }
@@ -105,7 +105,7 @@ impl AudioSinkSpec {
         Ok(match self {
             Self::Null => Box::new(NullSink::default()),
             Self::File(path) => Box::new(WavSink::create(&path)?),
-            Self::Device(host, name) => Box::new(open_sink(host, name.as_deref())?),
+            Self::Device(host, name) => open_sink(host, name.as_deref())?,
         })
     }
 }

@@ -11,7 +11,7 @@ const PACKETS: usize = 50;
 /// The most lacing values on a page.
 const SEGMENTS: usize = 255;
 /// The longest packet that is taken, in bytes; a larger one is left out.
-const MAX_PACKET: usize = crate::audio::opus::MAX_PACKET;
+const MAX_PACKET: usize = crate::codec::opus::MAX_PACKET;
 
 /// 20 ms of digital silence: a packet of CELT, full band, mono.
 pub const SILENT_PACKET: [u8; 3] = [0xf8, 0xff, 0xfe];

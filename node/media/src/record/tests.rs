@@ -8,8 +8,8 @@ use super::ogg::SILENT_PACKET;
 use super::ogg::testing::pages;
 use super::*;
 use crate::audio::AudioSettings;
-use crate::audio::opus::OpusEncoder;
 use crate::audio::source::testing::Voice;
+use crate::codec::opus::OpusEncoder;
 
 fn packet(n: u64, data: &[u8]) -> EncodedAudio {
     EncodedAudio { data: Bytes::copy_from_slice(data), at: Duration::from_millis(n * 20 + 7_000), level: 30 }
@@ -113,18 +113,20 @@ fn what_was_heard_survives_a_crash_up_to_the_last_second() {
     let dir = tempfile::tempdir().unwrap();
     let recorder = Recorder::start(dir.path(), no_error).unwrap();
     let ada = recorder.audio("Ada").unwrap();
-    for n in 0..130 {
+    // Less than the two seconds after which times that run ahead of the clock are taken for a jump.
+    for n in 0..95 {
         ada.push(packet(n, &[7; 40]));
     }
     let path = dir.path().join("Ada.ogg");
     let deadline = std::time::Instant::now() + Duration::from_secs(5);
-    while std::fs::metadata(&path).map_or(0, |m| m.len()) < 100 * 40 {
+    while std::fs::metadata(&path).map_or(0, |m| m.len()) < 50 * 40 {
         assert!(std::time::Instant::now() < deadline);
         std::thread::yield_now();
     }
     // As a crash would leave it: nothing is closed.
     let file = std::fs::read(&path).unwrap();
-    assert!(pages(&file[..file.len() - 1]).len() >= 3);
+    assert!(pages(&file).len() >= 3, "two of headers, and a second of sound");
+    assert!(pages(&file[..file.len() - 1]).len() >= 2, "a page that is torn takes no other with it");
     drop((ada, recorder));
 }
 
@@ -139,7 +141,7 @@ fn ffmpeg_reads_what_was_recorded() {
     let ada = recorder.audio("Ada").unwrap();
     let mut encoder = OpusEncoder::new(AudioSettings::default()).unwrap();
     let mut voice = Voice::default();
-    for n in 0..150 {
+    for n in 0..90 {
         ada.push(packet(n, &encoder.encode(&voice.frame()).unwrap()));
     }
     for (name, kind) in [("camera", VideoCodec::H264), ("screen", VideoCodec::Vp9)] {
@@ -147,7 +149,7 @@ fn ffmpeg_reads_what_was_recorded() {
             crate::codec::EncoderSettings { content: crate::codec::VideoContent::Camera, bitrate_bps: 500_000, fps: 30 };
         let mut encoder = crate::codec::encoder(kind, settings).unwrap();
         let track = recorder.video(name, kind).unwrap();
-        for n in 0..60u64 {
+        for n in 0..50u64 {
             let length = crate::picture::Picture::byte_len(320, 180).unwrap();
             let pixels: Vec<u8> = (0..length).map(|i| (i as u64 * 7 / 5 + n * 3) as u8).collect();
             let picture = crate::picture::Picture::new(320, 180, pixels, Duration::from_millis(n * 33)).unwrap();
@@ -174,12 +176,12 @@ fn ffmpeg_reads_what_was_recorded() {
     let audio = probe("Ada.ogg", "stream=codec_name,channels:format=duration");
     assert!(audio.contains("codec_name=opus") && audio.contains("channels=1"), "{audio}");
     let seconds: f64 = audio.lines().find_map(|l| l.strip_prefix("duration=")).unwrap().parse().unwrap();
-    assert!((2.9..3.6).contains(&seconds), "{seconds}");
+    assert!((1.75..2.4).contains(&seconds), "{seconds}");
     for (file, codec) in [("camera.ivf", "h264"), ("screen.ivf", "vp9")] {
         let video = probe(file, "stream=codec_name,width,height,nb_read_frames");
         assert!(video.contains(&format!("codec_name={codec}")), "{video}");
         assert!(video.contains("width=320") && video.contains("height=180"), "{video}");
         let frames: u32 = video.lines().find_map(|l| l.strip_prefix("nb_read_frames=")).unwrap().parse().unwrap();
-        assert!((50..=60).contains(&frames), "{frames}");
+        assert!((40..=50).contains(&frames), "{frames}");
     }
 }

@@ -40,6 +40,10 @@ pub(crate) struct Authority {
     all_revocations: Vec<usize>,
     /// Revocations that count, by their target.
     revocations: BTreeMap<DeviceId, BTreeSet<usize>>,
+    /// Valid operations on which no valid one builds, the deepest first.
+    tips: Vec<usize>,
+    /// The past of the tips, themselves included: what valid operations are or build on.
+    sight: Bits,
 }
 
 /// Judges every operation of the log.
@@ -77,6 +81,7 @@ pub(crate) fn evaluate(log: &AclLog) -> Authority {
     }
     authority.judge_member_acts(log);
     authority.settle_revocations(log);
+    authority.find_tips(log);
     authority
 }
 
@@ -100,9 +105,15 @@ impl Authority {
         self.about.get(device).map_or(&[], Vec::as_slice)
     }
 
-    /// Every revocation of the log, valid or not.
-    pub(crate) fn all_revocations(&self) -> &[usize] {
-        &self.all_revocations
+    /// Every revocation that is valid, or on which a valid operation builds.
+    pub(crate) fn revocations_in_sight(&self) -> impl Iterator<Item = usize> + '_ {
+        self.all_revocations.iter().copied().filter(|index| self.sight.contains(*index))
+    }
+
+    /// Valid operations on which no valid one builds, the deepest first: what the next operation is to build on. What is void is left to
+    /// itself, however much there is of it.
+    pub(crate) fn tips(&self) -> &[usize] {
+        &self.tips
     }
 
     /// All revocations that count, by their target.
@@ -143,6 +154,16 @@ impl Authority {
             }
         }
         member.then_some(role)
+    }
+
+    /// What makes the device belong to the room after all that removed it: an admission, or a senior's grant of the admin role.
+    pub(crate) fn admission_that_counts(&self, log: &AclLog, device: &DeviceId) -> Option<usize> {
+        let after_all = |index: usize| {
+            let mut counted = self.revocations.get(device).into_iter().flatten();
+            log.node(index).is_some_and(|node| counted.all(|revocation| node.past.contains(*revocation)))
+        };
+        let mut about = self.about(device).iter().copied();
+        about.find(|index| self.is_valid(*index) && self.is_grant(log, *index, device, false) && after_all(*index))
     }
 
     /// Whether an operation of the op log stands by itself: its author may write in the view of its ACL heads, and it is inside every cut
@@ -274,6 +295,18 @@ impl Authority {
             }
         }
         self.revocations = settled;
+    }
+
+    fn find_tips(&mut self, log: &AclLog) {
+        let mut valid: Vec<(usize, &AclNode)> = log.nodes().filter(|(index, _)| self.is_valid(*index)).collect();
+        valid.sort_by_key(|(_, node)| std::cmp::Reverse(node.key()));
+        for (index, node) in valid {
+            if !self.sight.contains(index) {
+                self.tips.push(index);
+                self.sight.insert(index);
+                self.sight.union(&node.past);
+            }
+        }
     }
 
     /// A junior's revocation does not count against someone whom a senior has made an admin meanwhile.

@@ -1,17 +1,23 @@
 //! The ACL log as a set of hash-linked operations: what is known, what it builds on, what waits. It must never decide who may do what
 //! beyond what an operation's own past settles for ever.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use crate::id::{DeviceId, OpHash, RoomId};
 use crate::log::acl::{self, AclKind, AclOp, MAX_ACL_OP, MAX_PARENTS, Role};
+use crate::log::authority::{Authority, View};
 use crate::log::bits::Bits;
 use crate::log::pending::{Pending, PendingLimits};
-use crate::log::{MAX_ACL_OPS, MAX_ACL_OPS_OF_A_MEMBER, MAX_ANNOUNCED, Refused, Rejection};
+use crate::log::{
+    MAX_ACL_OPS, MAX_ACL_OPS_OF_A_MEMBER, MAX_ACL_OPS_OF_AN_ADMIN, MAX_ANNOUNCED, MAX_VOID_ACL_OPS_OF_A_FORMER, Refused,
+    Rejection,
+};
 use crate::wire::Signed;
 
 /// Of these, kept free for revocations and rotations.
 const RESERVED_FOR_REVOKES: usize = 1_000;
+/// How many times its share is taken of an author where others build on it.
+const NEEDED_BEYOND: usize = 3;
 /// Operations that wait for their parents.
 const PENDING: PendingLimits = PendingLimits { ops: 1024, bytes: 4 * 1024 * 1024, ops_per_author: 512 };
 
@@ -60,17 +66,26 @@ impl AclLog {
     }
 
     /// Takes operations in any order; gives those that found their place, parents first. `trusted`: they were verified before and come
-    /// from this device's own store.
-    pub(crate) fn insert(&mut self, ops: impl IntoIterator<Item = Signed>, trusted: bool, refused: &mut Refused) -> Vec<OpHash> {
+    /// from this device's own store. `authority`: the verdicts over what is here already. `wanted`: the op log waits for it.
+    pub(crate) fn insert(
+        &mut self,
+        ops: Vec<Signed>,
+        trusted: bool,
+        authority: &Authority,
+        wanted: impl Fn(&OpHash) -> bool,
+        refused: &mut Refused,
+    ) -> Vec<OpHash> {
+        let scarce = self.nodes.len() + ops.len() > MAX_VOID_ACL_OPS_OF_A_FORMER;
+        let needed = if trusted || !scarce { HashSet::new() } else { self.needed(&ops, wanted) };
         let mut linked = Vec::new();
-        let mut queue: VecDeque<Signed> = ops.into_iter().collect();
+        let mut queue: VecDeque<Signed> = ops.into();
         while let Some(signed) = queue.pop_front() {
             let hash = signed.hash();
             if self.index.contains_key(&hash) || self.pending.contains(&hash) {
                 refused.duplicates += 1;
                 continue;
             }
-            match self.place(hash, signed, trusted) {
+            match self.place(hash, signed, trusted, authority, &needed) {
                 Ok(true) => {
                     linked.push(hash);
                     for woken in self.pending.wake(&hash) {
@@ -122,35 +137,25 @@ impl AclLog {
         self.about(device).iter().any(|index| self.node(*index).is_some_and(|node| admits(&node.op)))
     }
 
-    /// Heads for the next operation to name, sorted: first those that bring what it must have in its past, the most important first;
-    /// then the deepest, up to `fill` in all. Never more than [`MAX_PARENTS`].
-    pub(crate) fn heads_over(&self, needed: impl IntoIterator<Item = usize>, fill: usize) -> Vec<OpHash> {
-        let mut heads: Vec<(usize, &AclNode)> = self
-            .heads
-            .iter()
-            .filter_map(|hash| self.index_of(hash))
-            .filter_map(|index| Some((index, self.node(index)?)))
-            .collect();
-        heads.sort_by_key(|(_, node)| std::cmp::Reverse(node.key()));
-        let covers = |(head, node): &(usize, &AclNode), index: usize| *head == index || node.past.contains(index);
-        let mut chosen: Vec<(usize, &AclNode)> = Vec::new();
+    /// What the next operation names of the log, sorted: first what brings into its past what it must have there, the most important
+    /// first; then the first of `tips`, up to `fill` in all. Never more than [`MAX_PARENTS`].
+    pub(crate) fn heads_over(&self, tips: &[usize], needed: impl IntoIterator<Item = usize>, fill: usize) -> Vec<OpHash> {
+        let covers = |head: usize, index: usize| head == index || self.node(head).is_some_and(|node| node.past.contains(index));
+        let mut chosen: Vec<usize> = Vec::new();
         for index in needed {
-            if chosen.len() < MAX_PARENTS
-                && !chosen.iter().any(|head| covers(head, index))
-                && let Some(head) = heads.iter().find(|head| covers(head, index))
-            {
-                chosen.push(*head);
+            if chosen.len() < MAX_PARENTS && !chosen.iter().any(|head| covers(*head, index)) {
+                chosen.push(tips.iter().copied().find(|tip| covers(*tip, index)).unwrap_or(index));
             }
         }
-        for head in heads {
+        for tip in tips {
             if chosen.len() >= fill.min(MAX_PARENTS) {
                 break;
             }
-            if !chosen.iter().any(|(index, _)| *index == head.0) {
-                chosen.push(head);
+            if !chosen.iter().any(|head| covers(*head, *tip)) {
+                chosen.push(*tip);
             }
         }
-        let mut hashes: Vec<OpHash> = chosen.into_iter().map(|(_, node)| node.hash).collect();
+        let mut hashes: Vec<OpHash> = chosen.into_iter().filter_map(|index| self.node(index)).map(|node| node.hash).collect();
         hashes.sort();
         hashes
     }
@@ -200,7 +205,14 @@ impl AclLog {
     }
 
     /// True where it was linked, false where it waits.
-    fn place(&mut self, hash: OpHash, signed: Signed, trusted: bool) -> Result<bool, Rejection> {
+    fn place(
+        &mut self,
+        hash: OpHash,
+        signed: Signed,
+        trusted: bool,
+        authority: &Authority,
+        needed: &HashSet<OpHash>,
+    ) -> Result<bool, Rejection> {
         if signed.payload.len() > MAX_ACL_OP {
             return Err(Rejection::Malformed);
         }
@@ -217,7 +229,7 @@ impl AclLog {
         let depth = parents.iter().filter_map(|parent| self.node(*parent)).map(|node| node.depth + 1).max().unwrap_or(0);
         self.check_past(&op, &past)?;
         if !trusted {
-            self.check_caps(&hash, &op)?;
+            self.check_caps(&op, authority, needed.contains(&hash) || self.pending.wants_for_another(&hash, &op.author))?;
         }
         self.link(AclNode { signed, hash, op, depth, past });
         Ok(true)
@@ -270,17 +282,57 @@ impl AclLog {
         if sound { Ok(()) } else { Err(Rejection::Malformed) }
     }
 
-    fn check_caps(&self, hash: &OpHash, op: &AclOp) -> Result<(), Rejection> {
-        let urgent = matches!(op.kind, AclKind::Revoke(_) | AclKind::Secret(_));
+    /// Bounds what one author can make everyone keep. An operation that somebody else's builds on is `needed`, and taken beyond the first
+    /// bound, so that what counts does not depend on who took what first.
+    fn check_caps(&self, op: &AclOp, authority: &Authority, needed: bool) -> Result<(), Rejection> {
+        let author = &op.author;
+        let own = self.by_author(author);
+        let mut former = false;
+        if own.len() >= MAX_VOID_ACL_OPS_OF_A_FORMER {
+            former = authority.rank(author).is_some() && authority.role_in(self, author, View::All).is_none();
+            let founded = self.node(0).is_some_and(|genesis| genesis.op.author == *author);
+            let was_admin = || self.about(author).iter().any(|index| self.node(*index).is_some_and(|node| makes_admin(&node.op)));
+            let (held, share, most) = if former {
+                // What is inside the cut came before the revocation that names it.
+                let void = own.iter().filter(|index| !authority.is_valid(**index)).count();
+                (void, MAX_VOID_ACL_OPS_OF_A_FORMER, MAX_ACL_OPS_OF_AN_ADMIN)
+            } else if founded {
+                (0, MAX_ACL_OPS, MAX_ACL_OPS)
+            } else if was_admin() {
+                (own.len(), MAX_ACL_OPS_OF_AN_ADMIN, MAX_ACL_OPS_OF_AN_ADMIN * NEEDED_BEYOND)
+            } else {
+                (own.len(), MAX_ACL_OPS_OF_A_MEMBER, MAX_ACL_OPS_OF_A_MEMBER * NEEDED_BEYOND)
+            };
+            if held >= if needed { most } else { share } {
+                return Err(Rejection::OverQuota);
+            }
+        }
+        let urgent = !former && matches!(op.kind, AclKind::Revoke(_) | AclKind::Secret(_));
         let cap = if urgent { MAX_ACL_OPS } else { MAX_ACL_OPS - RESERVED_FOR_REVOKES };
-        if self.nodes.len() >= cap {
-            return Err(Rejection::OverQuota);
+        if self.nodes.len() >= cap { Err(Rejection::OverQuota) } else { Ok(()) }
+    }
+
+    /// Operations of a batch, parents first, on which an operation of another author builds, in the batch or among those that wait.
+    fn needed(&self, ops: &[Signed], wanted: impl Fn(&OpHash) -> bool) -> HashSet<OpHash> {
+        let mut needed: HashSet<OpHash> = HashSet::new();
+        let mut built_on: HashMap<OpHash, DeviceId> = HashMap::new();
+        for signed in ops.iter().rev() {
+            let Ok(op) = AclOp::decode(&signed.payload) else { continue };
+            let hash = signed.hash();
+            let by_another = built_on.get(&hash).is_some_and(|other| *other != op.author);
+            let is_needed =
+                needed.contains(&hash) || by_another || wanted(&hash) || self.pending.wants_for_another(&hash, &op.author);
+            if is_needed {
+                needed.insert(hash);
+            }
+            for parent in op.parents {
+                let by_two = built_on.insert(parent, op.author).is_some_and(|other| other != op.author);
+                if is_needed || by_two {
+                    needed.insert(parent);
+                }
+            }
         }
-        let was_admin = self.about(&op.author).iter().any(|index| self.node(*index).is_some_and(|node| makes_admin(&node.op)));
-        if !was_admin && self.by_author(&op.author).len() >= MAX_ACL_OPS_OF_A_MEMBER && !self.pending.wants(hash) {
-            return Err(Rejection::OverQuota);
-        }
-        Ok(())
+        needed
     }
 }
 

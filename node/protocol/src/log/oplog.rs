@@ -55,7 +55,7 @@ impl OpNode {
     }
 }
 
-/// One incarnation of a device, without gaps. Where the author signed two operations with one id, the branch that came first.
+/// One incarnation of a device, without gaps: what came after the last one, where this device was away. Where the author signed two operations with one id, the branch that came first.
 #[derive(Debug, Default)]
 struct Chain {
     nodes: VecDeque<usize>,
@@ -78,6 +78,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) authority: &'a Authority,
     /// Where history begins for this device, if not at the beginning: the operation that admitted it.
     pub(crate) horizon: Option<usize>,
+    /// Where it goes on, if this device was removed and let in again: what was written in between never comes.
+    pub(crate) again: Option<usize>,
 }
 
 /// What an insertion did.
@@ -214,6 +216,11 @@ impl OpLog {
         self.nodes.len()
     }
 
+    /// Something here waits for it.
+    pub(crate) fn wants(&self, hash: &OpHash) -> bool {
+        self.pending.wants(hash)
+    }
+
     pub(crate) fn wants_more(&self) -> bool {
         !self.pending.wanted(1).is_empty()
     }
@@ -346,9 +353,11 @@ impl OpLog {
         // History begins late here: what others built on may be older than all that is sent, and a chain may begin anywhere.
         let prev = prev_missing?;
         let chain = self.chains.get(&(op.id.device, op.id.incarnation))?;
-        let first = self.node(*chain.nodes.front()?)?;
+        let (first, last) = (self.node(*chain.nodes.front()?)?, self.node(*chain.nodes.back()?)?);
         if op.id.seq >= first.op.id.seq {
-            return Some(prev);
+            let heads: Vec<usize> = op.acl_heads.iter().filter_map(|head| rules.acl.index_of(head)).collect();
+            let after = |again: usize| !last.view.contains(again) && rules.acl.view(&heads).contains(again);
+            return if op.id.seq > last.op.id.seq && rules.again.is_some_and(after) { None } else { Some(prev) };
         }
         let fits = first.op.id.seq == op.id.seq + 1;
         if fits { None } else { first.op.prev }
@@ -425,7 +434,18 @@ impl OpLog {
         match (first, last) {
             (None, _) => chain.nodes.push_back(index),
             (_, Some(last)) if op.prev == Some(last.hash) => chain.nodes.push_back(index),
-            (Some(first), _) if first.op.prev == Some(hash) => chain.nodes.push_front(index),
+            (Some(first), _) if first.op.prev == Some(hash) => {
+                chain.nodes.push_front(index);
+                // The gap may be closed by this.
+                let mut below = op.prev;
+                while let Some(index) = below.and_then(|hash| self.index.get(&hash)) {
+                    chain.nodes.push_front(*index);
+                    below = self.nodes.get(*index).and_then(|node| node.op.prev);
+                }
+            }
+            (_, Some(last)) if last.op.id.seq < id.seq && op.prev.is_some_and(|prev| !self.index.contains_key(&prev)) => {
+                chain.nodes = VecDeque::from([index]);
+            }
             _ => {} // another branch of someone who is frozen
         }
         self.by_id.entry(id).or_insert(index);

@@ -69,6 +69,23 @@ impl Pending {
         self.by_missing.contains_key(hash)
     }
 
+    /// Something of another author waits for it, or for what waits for it.
+    pub(crate) fn wants_for_another(&self, hash: &OpHash, author: &DeviceId) -> bool {
+        let mut seen: BTreeSet<OpHash> = BTreeSet::new();
+        let mut stack = vec![*hash];
+        while let Some(hash) = stack.pop() {
+            for child in self.by_missing.get(&hash).into_iter().flatten() {
+                if self.waiting.get(child).is_some_and(|waiting| waiting.author != *author) {
+                    return true;
+                }
+                if seen.insert(*child) {
+                    stack.push(*child);
+                }
+            }
+        }
+        false
+    }
+
     /// What is waited for, except what is here itself; at most `limit`.
     pub(crate) fn wanted(&self, limit: usize) -> Vec<OpHash> {
         self.by_missing.keys().filter(|hash| !self.waiting.contains_key(*hash)).take(limit).copied().collect()

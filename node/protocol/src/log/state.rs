@@ -28,9 +28,11 @@ pub struct Member {
     pub seal_key: SealKey,
     /// 0 is the founder; a lower number is senior.
     pub rank: usize,
-    /// The first operation that admitted them.
+    /// The operation that admitted them, or let them in again after what removed them.
     pub admitted_by: OpHash,
-    /// When, by the clock of who admitted them.
+    /// The first that did.
+    pub(crate) first_admitted_by: OpHash,
+    /// When that was, by the clock of who admitted them.
     pub admitted_ms: u64,
 }
 
@@ -235,6 +237,7 @@ fn read_device(log: &AclLog, authority: &Authority, device: DeviceId, rank: usiz
     let name = names.last_key_value().map_or(card.name.as_str(), |(_, name)| name).to_owned();
     match authority.role_in(log, &device, View::All) {
         Some(role) => {
+            let again = authority.admission_that_counts(log, &device).and_then(|index| log.node(index));
             let member = Member {
                 device,
                 account: card.account,
@@ -242,7 +245,8 @@ fn read_device(log: &AclLog, authority: &Authority, device: DeviceId, rank: usiz
                 role,
                 seal_key: card.seal_key,
                 rank,
-                admitted_by: first.hash,
+                admitted_by: again.map_or(first.hash, |node| node.hash),
+                first_admitted_by: first.hash,
                 admitted_ms: first.op.time_ms,
             };
             state.roster.insert(device, member);
@@ -259,8 +263,9 @@ fn read_invites(log: &AclLog, authority: &Authority, state: &mut AclState) {
     for (index, node) in log.nodes().filter(|(index, _)| authority.is_valid(*index)) {
         match &node.op.kind {
             AclKind::Invite(invite) => {
+                // As whoever redeems it will be judged, who builds on what is in sight.
                 let closed =
-                    authority.all_revocations().iter().any(|revocation| *revocation != index && !node.past.contains(*revocation));
+                    authority.revocations_in_sight().any(|revocation| revocation != index && !node.past.contains(revocation));
                 let open = !closed && state.is_admin(&node.op.author);
                 let entry = InviteState {
                     hash: node.hash,

@@ -230,7 +230,7 @@ impl Room {
         let op = AclOp { author: self.me(), parents: self.parents_for(&kind), time_ms: now_ms, kind };
         let signed = op.sign(&self.me.key, &self.id);
         let mut refused = Refused::default();
-        let linked = self.acl_log.insert([signed], false, &mut refused);
+        let linked = self.acl_log.insert(vec![signed], false, &self.authority, |_| false, &mut refused);
         if linked.is_empty() {
             return Err(if refused.over_quota > 0 { Refusal::QuotaExceeded } else { Refusal::OutOfRange });
         }
@@ -239,16 +239,16 @@ impl Room {
         Ok(applied)
     }
 
-    /// Of the heads of the ACL log those that an operation of the op log needs. What its author has shown to know must stay in sight, or
+    /// What an operation of the op log names of the ACL log. What its author has shown to know must stay in sight, or
     /// everyone refuses it; and so must what gives the author the right to write.
     fn heads_to_write_under(&self) -> Vec<OpHash> {
         let shown = self.ops.last_heads(self.me(), self.incarnation);
         let shown = shown.iter().filter_map(|head| self.acl_log.index_of(head));
         // The rest of the places stays free for what the next operation needs beside the heads of this one.
-        self.acl_log.heads_over(shown.chain(self.own_standing()), MAX_PARENTS / 2)
+        self.acl_log.heads_over(self.authority.tips(), shown.chain(self.own_standing()), MAX_PARENTS / 2)
     }
 
-    /// Of the heads of the ACL log those that an operation of it needs.
+    /// What an operation of the ACL log names of it as its parents.
     fn parents_for(&self, kind: &AclKind) -> Vec<OpHash> {
         let mut needed: Vec<usize> = Vec::new();
         match kind {
@@ -270,7 +270,7 @@ impl Room {
         if matches!(kind, AclKind::Secret(_)) {
             after.extend(self.authority.revocations().values().flatten());
         }
-        self.acl_log.heads_over(needed.into_iter().chain(self.own_standing()).chain(after), MAX_PARENTS)
+        self.acl_log.heads_over(self.authority.tips(), needed.into_iter().chain(self.own_standing()).chain(after), MAX_PARENTS)
     }
 
     /// What gives this device its role, and the newest of its own operations of the ACL log.

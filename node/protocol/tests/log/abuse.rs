@@ -2,10 +2,10 @@
 
 use conclave_protocol::id::OpHash;
 use conclave_protocol::identity::DeviceKey;
-use conclave_protocol::log::acl::{AclKind, AclOp, Rename, Role};
+use conclave_protocol::log::acl::{AclKind, AclOp, OpCut, Rename, Revoke, Role};
 use conclave_protocol::log::op::{MAX_OP_BODY, Op};
 use conclave_protocol::log::sync::{ChainSummary, DeviceSummary, RoomFrame, Summary};
-use conclave_protocol::log::{MAX_ACL_OPS_OF_A_MEMBER, MAX_BYTES_PER_AUTHOR, MAX_OPS_PER_MINUTE};
+use conclave_protocol::log::{MAX_ACL_OPS_OF_A_MEMBER, MAX_ACL_OPS_OF_AN_ADMIN, MAX_BYTES_PER_AUTHOR, MAX_OPS_PER_MINUTE};
 use conclave_protocol::room::{InviteSpec, Refusal, RoomChange};
 use conclave_protocol::wire::Signed;
 
@@ -250,6 +250,63 @@ fn a_member_cannot_fill_the_acl_log() {
     founder.revokes(member.id());
     deliver(&mut founder, &mut member);
     assert_eq!(founder.roster(), member.roster());
+}
+
+#[test]
+fn a_removed_admin_fills_no_log_and_closes_no_invitation() {
+    let mut founder = Peer::founds("Fatima", true);
+    let admin = founder.admits("Ada", Role::Admin);
+    let mut other = founder.admits("Other", Role::Admin);
+    sync(&mut founder, &mut other);
+    let base = founder.room.acl_heads()[0];
+    founder.revokes(admin.id());
+    let spec = InviteSpec { key: [7; 32], expires_ms: START_MS + 86_400_000, uses: 3, role: Role::Member, approval: false };
+    let invite = founder.act(|room, now, _| room.invite(spec, now)).unwrap()[0].hash();
+    sync(&mut founder, &mut other);
+    // From what the admin knew before: departures and revocations, each beside the others. Each member gets another part of them first.
+    let revoke = |n: usize| {
+        let op_cuts = vec![OpCut { incarnation: n as u64, seq: 1, hash: OpHash([1; 32]) }];
+        let device = if n.is_multiple_of(2) { admin.id() } else { other.id() };
+        forge_acl(&admin.me.key, &founder.room.id(), &[base], AclKind::Revoke(Revoke { device, op_cuts, acl_cut: None }))
+    };
+    let flood: Vec<Signed> = (0..1000).map(revoke).collect();
+    let before = founder.room.sizes().0;
+    let refused = founder.takes_acl(&flood).refused;
+    assert!(refused.over_quota > 900, "{refused:?}");
+    other.takes_acl(&flood.iter().rev().cloned().collect::<Vec<_>>());
+    sync(&mut founder, &mut other);
+    for peer in [&founder, &other] {
+        assert!(peer.room.sizes().0 <= before + 64, "{:?}", peer.room.sizes());
+        assert!(peer.room.acl().invite(&invite).is_some_and(|invite| invite.open));
+        assert!(peer.room.acl().is_admin(&other.id()));
+    }
+    // The room goes on, and nobody builds on what is void.
+    let guest = person("Guest");
+    founder.act(|room, now, rng| room.admit(guest.card.clone(), Role::Member, Some(invite), now, rng)).unwrap();
+    let mut third = other.admits("Third", Role::Member);
+    third.says("hello");
+    for _ in 0..2 {
+        sync(&mut founder, &mut other);
+        sync(&mut other, &mut third);
+    }
+    for peer in [&founder, &other, &third] {
+        assert!(peer.room.acl().is_member(&guest.key.id()) && peer.room.acl().is_member(&third.id()));
+        assert_eq!((peer.roster(), peer.bodies(), peer.room.waiting()), (founder.roster(), vec!["hello".to_owned()], 0));
+    }
+}
+
+#[test]
+fn an_admin_has_a_share_of_the_log_and_the_others_keep_theirs() {
+    let mut founder = Peer::founds("Fatima", true);
+    let admin = founder.admits("Ada", Role::Admin);
+    let base = founder.room.acl_heads()[0];
+    let rename = |n: usize| {
+        forge_acl(&admin.me.key, &founder.room.id(), &[base], AclKind::Unknown { kind: 900, body: n.to_le_bytes().to_vec() })
+    };
+    let flood: Vec<Signed> = (0..MAX_ACL_OPS_OF_AN_ADMIN + 100).map(rename).collect();
+    assert_eq!(founder.takes_acl(&flood).refused.over_quota, 100);
+    founder.revokes(admin.id());
+    assert!(!founder.room.acl().is_member(&admin.id()));
 }
 
 /// Chains of renames beside each other, each `depth` long, from one parent.

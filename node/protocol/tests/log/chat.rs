@@ -187,6 +187,70 @@ fn newcomers_read_from_their_admission_on_where_the_room_says_so() {
     assert_eq!(c.takes_ops(&old).refused.not_permitted, 1);
 }
 
+#[test]
+fn who_was_let_in_again_reads_on_from_then_where_the_room_says_so() {
+    let mut a = Peer::founds("Anna", false);
+    let mut b = a.admits("Ben", Role::Member);
+    let mut c = a.admits("Cleo", Role::Member);
+    sync(&mut a, &mut b);
+    let everyone = |a: &mut Peer, b: &mut Peer, c: &mut Peer| {
+        for _ in 0..3 {
+            sync(a, b);
+            sync(a, c);
+            sync(b, c);
+        }
+    };
+    a.says("with Cleo, by Anna");
+    b.says("with Cleo, by Ben");
+    c.says("with Cleo, by Cleo");
+    everyone(&mut a, &mut b, &mut c);
+    a.revokes(c.id());
+    everyone(&mut a, &mut b, &mut c);
+    for n in 0..3 {
+        a.says(&format!("without Cleo, by Anna {n}"));
+        b.says(&format!("without Cleo, by Ben {n}"));
+        sync(&mut a, &mut b);
+    }
+    let card = c.me.card.clone();
+    a.act(|room, now, rng| room.admit(card, Role::Member, None, now, rng)).unwrap();
+    a.says("again, by Anna");
+    sync(&mut a, &mut b);
+    b.says("again, by Ben");
+    sync(&mut a, &mut b);
+    let third = a.says("again, by Anna too");
+    // The newest comes first, alone.
+    deliver(&mut a, &mut b);
+    c.takes_acl(&a.room.acl_missing(&c.room.acl_heads()));
+    let live = signed(&a.stored).into_iter().find(|op| op.hash() == third).unwrap();
+    c.takes_ops(&[live]);
+    everyone(&mut a, &mut b, &mut c);
+    let read = [
+        "with Cleo, by Anna",
+        "with Cleo, by Ben",
+        "with Cleo, by Cleo",
+        "again, by Anna",
+        "again, by Ben",
+        "again, by Anna too",
+    ];
+    let sorted = |peer: &Peer| peer.bodies().into_iter().filter(|body| !body.starts_with("without")).collect::<Vec<_>>();
+    assert!(c.bodies().iter().all(|body| !body.starts_with("without")), "{:?}", c.bodies());
+    assert_eq!(c.bodies().len(), read.len(), "{:?}", c.bodies());
+    assert_eq!(c.bodies(), sorted(&a));
+    assert_eq!(c.room.waiting(), 0);
+    c.says("and on");
+    everyone(&mut a, &mut b, &mut c);
+    assert_eq!((a.bodies().len(), a.bodies()), (13, b.bodies()));
+    // So it is after a restart, in whatever order the store gives it.
+    let mut reopened = c.reopened(5);
+    assert_eq!((reopened.bodies(), reopened.room.waiting()), (c.bodies(), 0));
+    c.stored.reverse();
+    assert_eq!(c.reopened(6).bodies(), reopened.bodies());
+    a.says("still on");
+    sync(&mut a, &mut reopened);
+    assert_eq!(reopened.bodies().len(), 8);
+    assert_eq!(reopened.room.waiting(), 0);
+}
+
 fn op_decodes(signed: &conclave_protocol::wire::Signed) -> bool {
     conclave_protocol::log::op::Op::decode(&signed.payload).is_ok()
 }

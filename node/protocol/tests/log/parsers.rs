@@ -8,7 +8,7 @@ use conclave_protocol::chat::{Body, Edit, React, Text};
 use conclave_protocol::identity::MemberCard;
 use conclave_protocol::log::acl::{AclKind, AclOp, Role};
 use conclave_protocol::log::op::{EquivocationProof, MAX_OP_BODY, OP_PADDING, Op};
-use conclave_protocol::log::sync::{MAX_ROOM_FRAME, RoomFrame};
+use conclave_protocol::log::sync::{MAX_ROOM_FRAME, RoomFrame, Summary};
 use conclave_protocol::room::InviteSpec;
 use conclave_protocol::room::record::Record;
 use conclave_protocol::wire::*;
@@ -216,6 +216,33 @@ fn a_signed_operation_with_any_bit_changed_is_not_taken() {
         }
     }
     assert_eq!(founder.room.waiting(), 0, "nothing unsigned waits either");
+}
+
+#[test]
+fn a_map_with_a_key_twice_is_refused_wherever_it_stands() {
+    let head = [0xa3, 0x00, 0x80, 0x01, 0x00, 0x02, 0x80];
+    let plain = RoomFrame::Summary(Summary::default()).encode();
+    assert!(plain.windows(head.len()).any(|part| part == head), "{plain:x?}");
+    assert!(RoomFrame::decode(&plain).is_ok());
+    // A summary with its floor twice, also where the second is written wider; an unknown key twice, low and high; a key that is no integer.
+    for more in [
+        vec![0x01, 0x05],
+        vec![0x18, 0x01, 0x05],
+        vec![0x05, 0x00, 0x05, 0x00],
+        vec![0x18, 99, 0, 0x19, 0, 99, 0],
+        vec![0x61, b'x', 0],
+    ] {
+        let pairs = if more.len() > 3 { 2 } else { 1 };
+        let map = [&[0xa3 + pairs], &head[1..], &more].concat();
+        let at = plain.windows(head.len()).position(|part| part == head).unwrap();
+        let frame = [&plain[..at], &map, &plain[at + head.len()..]].concat();
+        assert_eq!(RoomFrame::decode(&frame), Err(WireError::Malformed), "{more:x?}");
+    }
+    // The same keys in two maps beside and inside each other are fine, and so are unknown ones.
+    let unknown = [0x18, 99, 0xa1, 0x18, 99, 0x00, 0x18, 100, 0xa1, 0x18, 99, 0x00];
+    let map = [&[0xa5], &head[1..], unknown.as_slice()].concat();
+    let at = plain.windows(head.len()).position(|part| part == head).unwrap();
+    assert!(RoomFrame::decode(&[&plain[..at], &map, &plain[at + head.len()..]].concat()).is_ok());
 }
 
 #[test]

@@ -118,5 +118,6 @@ fn steps_forward_run_in_order_and_a_broken_one_leaves_the_schema_before_it() {
 fn there_is_a_way_from_every_released_schema() {
     let mut ways: Vec<u32> = schema::MIGRATIONS.iter().map(|step| step.to).collect();
     ways.sort_unstable();
-    assert_eq!(ways, (2..=schema::SCHEMA).collect::<Vec<_>>());
+    let released: Vec<u32> = (1..=schema::SCHEMA).skip(1).collect();
+    assert_eq!(ways, released);
 }

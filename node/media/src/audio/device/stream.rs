@@ -1,4 +1,4 @@
-//! An open microphone or speaker. Between its callback and our thread lies a ring that is kept as empty as the device allows.
+//! An open microphone or speaker of cpal. Between its callback and our thread lies a ring that is kept as empty as the device allows.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,7 +79,7 @@ impl Drop for OpenStream {
 }
 
 /// A microphone.
-pub struct DeviceSource {
+pub(super) struct DeviceSource {
     name: String,
     ring: Arc<SampleRing>,
     resampler: Resampler,
@@ -154,7 +154,7 @@ impl AudioSource for DeviceSource {
 }
 
 /// A speaker.
-pub struct DeviceSink {
+pub(super) struct DeviceSink {
     name: String,
     ring: Arc<SampleRing>,
     resampler: Resampler,

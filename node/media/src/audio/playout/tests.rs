@@ -3,8 +3,8 @@ use std::sync::mpsc;
 
 use super::super::AudioSettings;
 use super::super::level::rms;
-use super::super::opus::OpusEncoder;
 use super::*;
+use crate::codec::opus::OpusEncoder;
 
 /// Takes frames as fast as they come, until it is told to stall.
 struct Probe {

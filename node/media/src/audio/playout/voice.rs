@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::level::LevelWindow;
 use super::super::mix::Gain;
-use super::super::opus::OpusDecoder;
 use super::super::{FRAME, Frame};
 use super::{AudioFeed, FeedItem, StreamMeter};
+use crate::codec::opus::OpusDecoder;
 use crate::error::MediaError;
 
 /// Frames over which the level is taken: 300 ms.

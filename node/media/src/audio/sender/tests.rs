@@ -2,9 +2,9 @@
 use std::sync::mpsc;
 
 use super::super::level::rms;
-use super::super::opus::OpusDecoder;
 use super::super::source::Tone;
 use super::*;
+use crate::codec::opus::OpusDecoder;
 
 /// Gives 20 blocks of a steady sound and then stalls, or is lost.
 struct Faulty {

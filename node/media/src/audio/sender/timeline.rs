@@ -54,6 +54,7 @@ impl Timeline {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
 
     const START: Duration = Duration::from_secs(10);

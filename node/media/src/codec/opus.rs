@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use opus::{Application, Bitrate, Channels, Signal};
 
-use super::{AudioSettings, FRAME, Frame, SAMPLE_RATE};
+use crate::audio::{AudioSettings, FRAME, Frame, SAMPLE_RATE};
 use crate::error::MediaError;
 
 /// The largest packet that the standard allows for one frame, in bytes.
