@@ -4,7 +4,7 @@ use conclave_protocol::id::OpHash;
 use conclave_protocol::identity::DeviceKey;
 use conclave_protocol::log::acl::{AclKind, AclOp, OpCut, Rename, Revoke, Role};
 use conclave_protocol::log::op::{MAX_OP_BODY, Op};
-use conclave_protocol::log::sync::{ChainSummary, DeviceSummary, RoomFrame, Summary};
+use conclave_protocol::log::sync::{ChainSummary, DeviceSummary, MAX_ROOM_FRAME, RoomFrame, Summary};
 use conclave_protocol::log::{MAX_ACL_OPS_OF_A_MEMBER, MAX_ACL_OPS_OF_AN_ADMIN, MAX_BYTES_PER_AUTHOR, MAX_OPS_PER_MINUTE};
 use conclave_protocol::room::{InviteSpec, Refusal, RoomChange};
 use conclave_protocol::wire::Signed;
@@ -307,6 +307,37 @@ fn an_admin_has_a_share_of_the_log_and_the_others_keep_theirs() {
     assert_eq!(founder.takes_acl(&flood).refused.over_quota, 100);
     founder.revokes(admin.id());
     assert!(!founder.room.acl().is_member(&admin.id()));
+}
+
+#[test]
+fn a_summary_fits_a_frame_whatever_the_log_holds() {
+    // Where history begins late a chain may begin at any number, and so be as long to name as can be.
+    let mut founder = Peer::founds("Fatima", false);
+    let member = founder.admits("Mo", Role::Member);
+    let mut newcomer = founder.admits("Nina", Role::Member);
+    let heads = vec![newcomer.room.acl_heads()[0]];
+    let flood: Vec<Signed> = (0..7_500_u64)
+        .map(|n| {
+            let op = Op {
+                id: conclave_protocol::id::OpId { device: member.id(), incarnation: u64::MAX - n, seq: u64::MAX - 1 - n },
+                prev: Some(OpHash([7; 32])),
+                acl_heads: heads.clone(),
+                deps: Vec::new(),
+                lamport: 1 + n,
+                time_ms: START_MS + n * 1000,
+                kind: 200,
+                body: Vec::new(),
+            };
+            op.sign(&member.me.key, &founder.room.id())
+        })
+        .collect();
+    newcomer.takes_ops(&flood);
+    assert_eq!(newcomer.room.sizes().1, 7_500);
+    let frame = RoomFrame::Summary(newcomer.room.summary()).encode();
+    assert!(frame.len() <= MAX_ROOM_FRAME, "{}", frame.len());
+    let RoomFrame::Summary(summary) = RoomFrame::decode(&frame).unwrap() else { panic!() };
+    let named: usize = summary.devices.iter().map(|entry| entry.chains.len()).sum();
+    assert!(named > 5_000 && summary.floor == 7_501 - named as u64, "{named} from {}", summary.floor);
 }
 
 /// Chains of renames beside each other, each `depth` long, from one parent.

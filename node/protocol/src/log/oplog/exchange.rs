@@ -1,15 +1,20 @@
 //! What two members tell each other of their op logs, and what one lacks of the other's. An answer must never be longer than was asked for.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::id::{DeviceId, OpHash};
 use crate::log::op::Op;
 use crate::log::oplog::{OpLog, OpNode, OrderKey};
-use crate::log::sync::{ChainSummary, DeviceSummary, MAX_SUMMARY_CHAINS, MAX_WANTS, Summary};
-use crate::wire::Signed;
+use crate::log::sync::{ChainSummary, DeviceSummary, MAX_BATCH_BYTES, MAX_SUMMARY_CHAINS, MAX_WANTS, Summary};
+use crate::wire::{self, MAX_ITEMS, Signed};
 
 /// Most operations sent below one that was asked for by name; what is missing beyond is asked for next.
 const MAX_BRANCH: usize = 1024;
+
+/// Most bytes that a device takes in a summary beside its chains: two arrays and an id.
+const DEVICE_BYTES: usize = 1 + 34 + 5;
+/// Items of a frame with a summary that are not chains, with room to spare.
+const SPARE_ITEMS: usize = 2 * MAX_WANTS;
 
 impl OpLog {
     pub(crate) fn summary(&self) -> Summary {
@@ -24,10 +29,11 @@ impl OpLog {
                 ChainSummary { incarnation: *incarnation, first: first.op.id.seq, seq: last.op.id.seq, head: short(&last.hash) };
             heads.push((last.op.lamport, *device, summary));
         }
+        heads.sort_by_key(|(lamport, device, chain)| std::cmp::Reverse((*lamport, *device, chain.incarnation)));
+        let fitting = fitting(&heads);
         let mut floor = 0;
-        if heads.len() > MAX_SUMMARY_CHAINS {
-            heads.sort_by_key(|(lamport, device, chain)| std::cmp::Reverse((*lamport, *device, chain.incarnation)));
-            heads.truncate(MAX_SUMMARY_CHAINS);
+        if heads.len() > fitting {
+            heads.truncate(fitting);
             floor = heads.last().map_or(0, |(lamport, _, _)| *lamport);
         }
         let mut devices: BTreeMap<DeviceId, Vec<ChainSummary>> = BTreeMap::new();
@@ -129,6 +135,22 @@ impl OpLog {
         }
         needed
     }
+}
+
+/// How many of these chains fit in one frame and one message, beside what is wanted by name.
+fn fitting(heads: &[(u64, DeviceId, ChainSummary)]) -> usize {
+    let mut devices = BTreeSet::new();
+    let (mut bytes, mut items) = (0, 0);
+    let fits = |(_, device, chain): &&(u64, DeviceId, ChainSummary)| {
+        if devices.insert(*device) {
+            bytes += DEVICE_BYTES;
+            items += 3;
+        }
+        bytes += wire::encode(chain).len();
+        items += 5;
+        bytes <= MAX_BATCH_BYTES && items <= MAX_ITEMS - SPARE_ITEMS
+    };
+    heads.iter().take(MAX_SUMMARY_CHAINS).take_while(fits).count()
 }
 
 fn short(hash: &OpHash) -> u64 {
