@@ -5,7 +5,8 @@
 macro_rules! rules {
     ($room:expr) => {{
         let (horizon, again) = $room.my_horizon();
-        $crate::log::oplog::Rules { room: &$room.id, acl: &$room.acl_log, authority: &$room.authority, horizon, again }
+        let late = !$room.acl.full_history;
+        $crate::log::oplog::Rules { room: &$room.id, acl: &$room.acl_log, authority: &$room.authority, horizon, late, again }
     }};
 }
 

@@ -21,6 +21,9 @@ use crate::wire::Signed;
 /// Operations that wait for what they build on.
 const PENDING: PendingLimits = PendingLimits { ops: 4096, bytes: 16 * 1024 * 1024, ops_per_author: 2048 };
 
+/// No honest count comes near. Who claims more is not followed, or nobody could count further.
+const HIGHEST_LAMPORT_TO_BUILD_ON: u64 = 1 << 61;
+
 /// The order of everything that is shown: the same for everyone who holds the same set.
 pub(crate) type OrderKey = (u64, DeviceId, u64, u64, OpHash);
 
@@ -78,6 +81,9 @@ pub(crate) struct Rules<'a> {
     pub(crate) authority: &'a Authority,
     /// Where history begins for this device, if not at the beginning: the operation that admitted it.
     pub(crate) horizon: Option<usize>,
+    /// Newcomers of this room do not get what is older, so nobody waits for what others built on: whoever has it and whoever has not are to
+    /// judge alike.
+    pub(crate) late: bool,
     /// Where it goes on, if this device was removed and let in again: what was written in between never comes.
     pub(crate) again: Option<usize>,
 }
@@ -249,8 +255,8 @@ impl OpLog {
     ) -> Option<Op> {
         let last = self.chains.get(&(device, incarnation)).and_then(|chain| self.node(*chain.nodes.back()?));
         let prev = last.map(|node| node.hash);
-        let mut newest: Vec<&OpNode> =
-            self.frontier.iter().filter_map(|index| self.node(*index)).filter(|node| Some(node.hash) != prev).collect();
+        let mut newest: Vec<&OpNode> = self.frontier.iter().filter_map(|index| self.node(*index)).collect();
+        newest.retain(|node| Some(node.hash) != prev && node.op.lamport < HIGHEST_LAMPORT_TO_BUILD_ON);
         newest.sort_by_key(|node| std::cmp::Reverse(node.key()));
         newest.truncate(MAX_DEPS);
         let lamport = newest.iter().copied().chain(last).map(|node| node.op.lamport).max().unwrap_or(0) + 1;
@@ -347,8 +353,11 @@ impl OpLog {
             return Some(*head);
         }
         let prev_missing = op.prev.filter(|prev| !self.index.contains_key(prev));
-        if rules.horizon.is_none() {
+        if !rules.late {
             return prev_missing.or_else(|| op.deps.iter().find(|dep| !self.index.contains_key(*dep)).copied());
+        }
+        if rules.horizon.is_none() {
+            return prev_missing;
         }
         // History begins late here: what others built on may be older than all that is sent, and a chain may begin anywhere.
         let prev = prev_missing?;
@@ -372,15 +381,12 @@ impl OpLog {
         if !admitted || rules.horizon.is_some_and(|horizon| !view.contains(horizon)) {
             return Err(Rejection::NotPermitted);
         }
-        let mut expected = 0;
-        let mut all_known = true;
-        for parent in op.prev.iter().chain(&op.deps) {
-            match self.get(parent) {
-                Some(node) => expected = expected.max(node.op.lamport),
-                None => all_known = false,
-            }
-        }
-        let lamport_fits = if all_known { op.lamport == expected + 1 } else { op.lamport > expected };
+        let known = |parent: &OpHash| self.get(parent).map_or(0, |node| node.op.lamport);
+        let lamport_fits = if rules.late {
+            op.lamport > op.prev.as_ref().map_or(0, known)
+        } else {
+            op.lamport == op.prev.iter().chain(&op.deps).map(known).max().unwrap_or(0) + 1
+        };
         if !lamport_fits {
             return Err(Rejection::Malformed);
         }

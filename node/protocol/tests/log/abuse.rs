@@ -310,6 +310,35 @@ fn an_admin_has_a_share_of_the_log_and_the_others_keep_theirs() {
 }
 
 #[test]
+fn invented_dependencies_and_numbers_split_no_room_whose_history_begins_late() {
+    let mut founder = Peer::founds("Fatima", false);
+    let member = founder.admits("Mo", Role::Member);
+    let mut newcomer = founder.admits("Nina", Role::Member);
+    let op = |incarnation: u64, dep: u8, lamport: u64| {
+        let op = Op {
+            id: conclave_protocol::id::OpId { device: member.id(), incarnation, seq: 1 },
+            prev: None,
+            acl_heads: vec![newcomer.room.acl_heads()[0]],
+            deps: vec![OpHash([dep; 32])],
+            lamport,
+            time_ms: START_MS,
+            kind: 1,
+            body: conclave_protocol::wire::encode(&text(&format!("mark {incarnation}"))),
+        };
+        op.sign(&member.me.key, &founder.room.id())
+    };
+    let marks = [op(1, 1, 3), op(2, 2, u64::MAX / 2 - 1)];
+    newcomer.takes_ops(&marks);
+    newcomer.says("I can write");
+    sync(&mut newcomer, &mut founder);
+    founder.says("and so can I");
+    sync(&mut newcomer, &mut founder);
+    assert_eq!(founder.bodies(), ["mark 1", "I can write", "and so can I", "mark 2"]);
+    assert_eq!(newcomer.bodies(), founder.bodies());
+    assert_eq!((founder.room.waiting(), newcomer.room.waiting()), (0, 0));
+}
+
+#[test]
 fn a_summary_fits_a_frame_whatever_the_log_holds() {
     // Where history begins late a chain may begin at any number, and so be as long to name as can be.
     let mut founder = Peer::founds("Fatima", false);
