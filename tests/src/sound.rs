@@ -36,22 +36,18 @@ impl SoundServer {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut server = Owned::spawn(&mut command).context("pulseaudio")?;
         let deadline = Instant::now() + Duration::from_secs(10);
-        while !socket.exists() {
+        // The socket is there before the server takes clients: it serves once it answers.
+        while !answers(&folder) {
             anyhow::ensure!(server.is_running(), "pulseaudio ended at once");
-            anyhow::ensure!(Instant::now() < deadline, "pulseaudio did not open its socket");
-            std::thread::sleep(Duration::from_millis(20));
+            anyhow::ensure!(Instant::now() < deadline, "pulseaudio does not answer");
+            std::thread::sleep(Duration::from_millis(50));
         }
         Ok(Self { folder, _server: server })
     }
 
     /// What a program needs in its environment to use this server.
     pub fn environment(&self) -> Vec<(String, String)> {
-        let path = |path: &Path| path.to_string_lossy().into_owned();
-        vec![
-            ("PULSE_SERVER".into(), format!("unix:{}", path(&self.folder.path().join("native")))),
-            ("PULSE_RUNTIME_PATH".into(), path(self.folder.path())),
-            ("PULSE_COOKIE".into(), path(&self.folder.path().join("cookie"))),
-        ]
+        environment(&self.folder)
     }
 
     /// Plays a WAV file into a sink, to its end.
@@ -86,6 +82,21 @@ impl SoundServer {
         });
         Ok(Ear { process, reader })
     }
+}
+
+fn environment(folder: &tempfile::TempDir) -> Vec<(String, String)> {
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    vec![
+        ("PULSE_SERVER".into(), format!("unix:{}", path(&folder.path().join("native")))),
+        ("PULSE_RUNTIME_PATH".into(), path(folder.path())),
+        ("PULSE_COOKIE".into(), path(&folder.path().join("cookie"))),
+    ]
+}
+
+fn answers(folder: &tempfile::TempDir) -> bool {
+    let mut command = Command::new("pactl");
+    command.arg("info").envs(environment(folder)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// Someone who listens on a monitor.
