@@ -396,6 +396,8 @@ mod tests {
         let (mut reader, _writer, mut peer) = pair(64);
         peer.write_all(&[0xff, 0xff, 0xff, 0x7f]).await.unwrap();
         assert!(matches!(reader.next().await, Err(StreamError::Frame(FrameError::TooLong { .. }))));
+        // Both halves are gone, then so is the stream: the writer's by the error, the reader's with its owner.
+        drop(reader);
         let mut rest = Vec::new();
         assert!(matches!(peer.read_to_end(&mut rest).await, Ok(0) | Err(_)));
     }
