@@ -131,7 +131,11 @@ impl Mesh {
         let _one = self.changing.lock().await;
         let Some(spec) = source.map(str::to_owned) else {
             let ended = self.place(track, None);
-            return blocking(move || Ok(drop(ended))).await;
+            return blocking(move || {
+                drop(ended);
+                Ok(())
+            })
+            .await;
         };
         let opened = blocking(move || if track == Track::Screen { open_screen(&spec) } else { open_video(&spec) }).await?;
         let there = match lock(&self.shared.outlets).video(track) {

@@ -184,9 +184,12 @@ impl VideoStream {
         }
     }
 
-    /// Ends the run; gives the decoder, whose thread is to be joined where waiting is allowed.
-    fn end(&mut self) -> Option<VideoReceiver> {
-        self.progress.end_run();
+    /// Ends the run; gives the decoder, whose thread is to be joined where waiting is allowed. Only a stream that was switched off is
+    /// excused from having shown nothing: after an outage the whole of it counts as frozen.
+    fn end(&mut self, switched_off: bool) -> Option<VideoReceiver> {
+        if switched_off {
+            self.progress.end_run();
+        }
         self.receiver.take()
     }
 
@@ -206,7 +209,7 @@ pub(crate) async fn join(receiver: Option<VideoReceiver>) {
 
 /// Ends a stream for good.
 pub(crate) async fn close(stream: &tokio::sync::Mutex<VideoStream>) {
-    let receiver = stream.lock().await.end();
+    let receiver = stream.lock().await.end(true);
     join(receiver).await;
 }
 
@@ -247,7 +250,8 @@ pub(crate) async fn run_video(
             transport.request_keyframe(track).await;
         }
         if stream.receiver.is_some() && (told_off || stream.is_gone(*on.borrow(), clock::now())) {
-            let ended = stream.end();
+            let switched_off = !*on.borrow();
+            let ended = stream.end(switched_off);
             join(ended).await;
             gone(stream.kind);
         }

@@ -42,7 +42,8 @@ impl TransportFactory for WebRtcFactory {
         &self,
         config: TransportConfig,
     ) -> Result<(Arc<dyn Transport>, mpsc::Receiver<TransportEvent>), TransportError> {
-        let (transport, events) = WebRtcTransport::connect(config).await?;
+        // Boxed, because webrtc's builder makes a future of tens of kilobytes.
+        let (transport, events) = Box::pin(WebRtcTransport::connect(config)).await?;
         Ok((Arc::new(transport), events))
     }
 }
@@ -165,16 +166,15 @@ impl WebRtcTransport {
         });
 
         let counters = Arc::new(Counters::default());
-        let connection = PeerConnectionBuilder::new()
+        let building = PeerConnectionBuilder::new()
             .with_configuration(RTCConfigurationBuilder::default().with_certificates(vec![config.certificate.webrtc()]).build())
             .with_media_engine(media_engine()?)
             .with_setting_engine(settings())
             .with_interceptor_registry(chain(&counters, own_ssrcs, events))
             .with_handler(Arc::clone(&handler) as Arc<dyn PeerConnectionEventHandler>)
             .with_udp_addrs(vec![LocalAddresses(config.addresses)])
-            .build()
-            .await
-            .map_err(engine_error)?;
+            .build();
+        let connection = Box::pin(building).await.map_err(engine_error)?;
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
 
         // The names of the tracks differ between the two sides: webrtc routes RTCP by the name, in one table for both directions.

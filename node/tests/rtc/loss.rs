@@ -251,6 +251,8 @@ fn a_cable_that_is_cut_and_put_back_leaves_a_call_that_goes_on() {
     a.wait().unwrap();
     for mine in [parse(&line), figures(b)] {
         assert!(mine["reconnected"] >= 1.0, "{mine:?}");
+        // The outage is owned up to: it counts as frozen.
+        assert!(mine["frozen_ms"] >= 8_000.0, "{mine:?}");
         assert!(mine["fps"] > 0.3 * FPS as f64, "pictures at the end of the call: {mine:?}");
     }
 }
