@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use conclave_media::audio::AudioSettings;
-use conclave_media::audio::opus::OpusEncoder;
+use conclave_media::codec::opus::OpusEncoder;
 use conclave_media::codec::{self, EncoderSettings, VideoCodec};
 use conclave_media::testcard::TestCard;
 
