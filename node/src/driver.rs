@@ -39,6 +39,8 @@ use crate::view::{ErrorView, PeerView, StateView};
 const TICK: Duration = Duration::from_millis(250);
 /// Longest value of a setting, in bytes.
 const MAX_SETTING: usize = 4096;
+/// Addresses of a member that are kept across runs.
+const MAX_ADDRESSES: usize = 12;
 /// Devices nearby that are kept in view. Past it further ones are not shown; they can still be reached.
 const MAX_PEERS: usize = 4096;
 
@@ -529,18 +531,24 @@ impl Driver {
         }
     }
 
+    /// Where a device was reached last.
     async fn remember_address(&mut self, device: DeviceId, address: String) {
-        let shared = self.rooms.values().any(|entry| entry.room.acl().is_member(&device));
-        if !shared {
+        self.remember_addresses(device, vec![address]).await;
+    }
+
+    /// Keeps where a member may be found in the next run: the newest first.
+    async fn remember_addresses(&mut self, device: DeviceId, newest: Vec<String>) {
+        if !self.rooms.values().any(|entry| entry.room.acl().is_member(&device)) {
             return;
         }
         let known = self.addresses.entry(device).or_default();
-        if known.first() == Some(&address) {
+        let mut merged = newest;
+        merged.extend(known.iter().filter(|address| !merged.contains(address)).cloned().collect::<Vec<_>>());
+        merged.truncate(MAX_ADDRESSES);
+        if *known == merged {
             return;
         }
-        known.retain(|other| *other != address);
-        known.insert(0, address);
-        known.truncate(8);
+        *known = merged;
         let batch = Batch::new().addresses(&device, known);
         if let Err(error) = self.store.commit(batch).await {
             self.publish(Event::Problem { error: CommandError::from(error).into() });

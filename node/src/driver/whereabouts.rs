@@ -48,6 +48,7 @@ impl Driver {
             // What a device says of itself is passed on; what it says of others is only tried.
             if device == key.device && self.told.get(&device) != Some(&addresses) {
                 self.told.insert(device, addresses.clone());
+                self.remember_addresses(device, addresses.clone()).await;
                 self.pass_on(key, Whereabout { device, addresses });
             } else if !self.peers.get(&device).is_some_and(|peer| peer.connected) {
                 let addresses = addresses.iter().take(MAX_TOLD_ADDRESSES).filter_map(|address| dialable(address)).collect();
