@@ -135,9 +135,6 @@ async fn a_simultaneous_dial_leaves_one_connection_on_which_streams_work() {
     for peer in [&mut alice, &mut bob] {
         let diagnosis = peer.net.diagnosis().await.unwrap();
         assert!(diagnosis.dialled.iter().all(|dial| dial.outcome == "connected"), "{:?}", diagnosis.dialled);
-        while let Ok(event) = peer.events.try_recv() {
-            assert!(!matches!(event, NetEvent::Disconnected { .. }), "the pair was never apart");
-        }
     }
 }
 
@@ -156,7 +153,7 @@ async fn a_peer_that_leaves_is_seen_at_once_and_a_wanted_one_is_found_again() {
     assert!(reads.next().await.is_err());
     alice.disconnected().await;
     assert!(left.elapsed() < Duration::from_secs(2), "{:?}", left.elapsed());
-    assert!(matches!(alice.net.open_stream(bob_device(), StreamName::Room).await, Err(NetError::NotConnected)));
+    assert!(matches!(alice.net.open_stream(device(2), StreamName::Room).await, Err(NetError::NotConnected)));
     drop((reads, writes));
 
     let again = Peer::start(2, &format!("/ip4/127.0.0.1/tcp/{}", port.unwrap())).await;
@@ -164,8 +161,9 @@ async fn a_peer_that_leaves_is_seen_at_once_and_a_wanted_one_is_found_again() {
     alice.net.unwant(again.device()).await.unwrap();
 }
 
-fn bob_device() -> DeviceId {
-    let key = libp2p::identity::Keypair::ed25519_from_bytes([2; 32]).unwrap();
+/// The device of a seed.
+fn device(seed: u8) -> DeviceId {
+    let key = libp2p::identity::Keypair::ed25519_from_bytes([seed; 32]).unwrap();
     address::device_of(&key.public().to_peer_id()).unwrap()
 }
 
@@ -180,14 +178,10 @@ async fn addresses_that_lead_nowhere_are_told_with_a_reason() {
         _ => None,
     };
     assert_eq!(alice.until(outcome).await, "refused");
-    // Alice at Bob's address is not who was asked for.
+    // Bob answers where Carol is looked for.
     let tcp = bob.addresses.iter().find(|address| address.to_string().contains("/tcp/")).cloned().unwrap();
-    let carol = DeviceId(*address::device_of(&libp2p::PeerId::random()).map_or(bob_device(), |device| device).as_bytes());
-    assert!(matches!(alice.net.dial(Some(carol), vec![tcp.clone()]).await, Ok(())));
-    alice.net.dial(None, address::parse_dial("no-such-name.invalid:9").unwrap()).await.unwrap();
-    assert_eq!(alice.until(outcome).await, "the name was not found");
-    alice.net.dial(None, alice.addresses.clone()).await.unwrap();
-    assert_eq!(alice.until(outcome).await, "this is the device itself");
+    alice.net.dial(Some(device(3)), vec![tcp]).await.unwrap();
+    assert_eq!(alice.until(outcome).await, "another device answers here");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,7 +207,8 @@ async fn a_port_in_use_and_a_foreign_address_are_refused_with_a_reason() {
         Net::start(&[2; 32], &config).map(|_| ()).unwrap_err().to_string()
     };
     assert_eq!(refused(&taken), format!("cannot listen on {taken}: the port is in use"));
-    assert!(refused("192.0.2.1:0").ends_with("this machine has no such address"));
+    let foreign = refused("192.0.2.1:0");
+    assert!(foreign.ends_with("this machine has no such address"), "{foreign}");
     assert!(refused("nonsense").contains("not an address"));
 }
 

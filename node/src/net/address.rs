@@ -143,6 +143,12 @@ pub(crate) fn worth_dialling(address: &Multiaddr, local: bool) -> bool {
     }
 }
 
+/// The socket address of a TCP address on a port of its own choice.
+pub(crate) fn tcp_socket(address: &Multiaddr) -> Option<SocketAddr> {
+    let port = port(address).filter(|port| *port != 0)?;
+    (transport_of(address) == Some(TransportName::Tcp)).then_some(SocketAddr::new(ip(address)?, port))
+}
+
 /// The ip address at the front.
 pub(crate) fn ip(address: &Multiaddr) -> Option<IpAddr> {
     match address.iter().next()? {

@@ -165,7 +165,13 @@ pub(crate) fn root_kind(error: &io::Error) -> io::ErrorKind {
             cause = inner.source();
         }
     }
-    kind
+    if kind == io::ErrorKind::Other { numbered_kind(&error.to_string()).unwrap_or(kind) } else { kind }
+}
+
+/// Some layers pass the system's error on as their own, which hides it from `source`: then only its number is left in the text.
+fn numbered_kind(text: &str) -> Option<io::ErrorKind> {
+    let number = text.rsplit_once("(os error ")?.1.split(')').next()?;
+    Some(io::Error::from_raw_os_error(number.parse().ok()?).kind())
 }
 
 /// The last attempts, the newest last; one address is listed once.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -24,7 +25,7 @@ use libp2p::swarm::{
 use libp2p::{PeerId, Stream};
 use tokio::sync::oneshot;
 
-use super::address::device_of;
+use super::address::{device_of, ip};
 use super::frames::NetStream;
 use super::{NetError, StreamName};
 
@@ -40,6 +41,8 @@ const BURST: f64 = 96.0;
 const REFILL_PER_SECOND: f64 = 8.0;
 /// Refused streams that make a flood of it: the peer's connections are closed and it stays away for [`BAN`].
 const REFUSED_FOR_BAN: u32 = 256;
+/// Connections from one address that are being authenticated at once, so that one machine cannot take every place there is.
+const PENDING_PER_ADDRESS: usize = 16;
 /// How long a peer that flooded is not let in.
 const BAN: Duration = Duration::from_secs(60);
 /// Peers whose ban is remembered; the earliest gives way.
@@ -167,6 +170,8 @@ pub(crate) struct Streams {
     connections: HashMap<ConnectionId, Arc<AtomicUsize>>,
     kept: BTreeSet<PeerId>,
     banned: VecDeque<(PeerId, Instant)>,
+    /// Incoming connections before they are authenticated; their number is limited before they come here.
+    pending: HashMap<ConnectionId, IpAddr>,
     total: Arc<AtomicUsize>,
     events: VecDeque<ToSwarm<InboundStream, OpenStream>>,
     waker: Option<Waker>,
@@ -179,6 +184,7 @@ impl Streams {
             connections: HashMap::new(),
             kept: BTreeSet::new(),
             banned: VecDeque::new(),
+            pending: HashMap::new(),
             total: Arc::new(AtomicUsize::new(0)),
             events: VecDeque::new(),
             waker: None,
@@ -260,9 +266,28 @@ struct NotADevice;
 #[error("the peer opened too many streams")]
 struct Banned;
 
+/// Too many connections from one address are being authenticated.
+#[derive(Debug, thiserror::Error)]
+#[error("too many connections from one address at once")]
+struct Crowded;
+
 impl NetworkBehaviour for Streams {
     type ConnectionHandler = Handler;
     type ToSwarm = InboundStream;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        _: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        let Some(ip) = ip(remote) else { return Ok(()) };
+        if self.pending.values().filter(|pending| **pending == ip).count() >= PENDING_PER_ADDRESS {
+            return Err(ConnectionDenied::new(Crowded));
+        }
+        self.pending.insert(connection, ip);
+        Ok(())
+    }
 
     fn handle_established_inbound_connection(
         &mut self,
@@ -288,6 +313,7 @@ impl NetworkBehaviour for Streams {
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(established) => {
+                self.pending.remove(&established.connection_id);
                 if let Some((_, connections)) = self.peers.get_mut(&established.peer_id) {
                     *connections += 1;
                 }
@@ -306,6 +332,7 @@ impl NetworkBehaviour for Streams {
                 }
             }
             FromSwarm::ListenFailure(failure) => {
+                self.pending.remove(&failure.connection_id);
                 self.connections.remove(&failure.connection_id);
                 if let Some(peer) = failure.peer_id {
                     self.forget_if_unused(peer);

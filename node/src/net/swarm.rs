@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
+use std::net::{IpAddr, TcpListener};
 use std::time::Duration;
 
 use conclave_protocol::id::DeviceId;
@@ -112,6 +113,10 @@ fn listen(swarm: &mut Swarm<Behaviour>, texts: &[String]) -> Result<(), NetError
     if !texts.is_empty() {
         for text in texts {
             for address in address::parse_listen(text)? {
+                // libp2p listens with SO_REUSEPORT: a second node on the port would start, and each get half of the connections.
+                if let Some(Err(error)) = address::tcp_socket(&address).map(TcpListener::bind) {
+                    return Err(failed(&address, TransportError::Other(error)));
+                }
                 swarm.listen_on(address.clone()).map_err(|error| failed(&address, error))?;
             }
         }
@@ -314,10 +319,17 @@ impl Task {
         } else {
             self.lookups.push(Box::pin(async move {
                 let mut unknown = Vec::new();
+                let mut ips: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
                 for address in named {
-                    match resolve(&address).await {
-                        found if found.is_empty() => unknown.push(address),
-                        found => ready.extend(found),
+                    let Some((name, ip4, ip6)) = address::host_name(&address) else { continue };
+                    if !ips.contains_key(&name) {
+                        ips.insert(name.clone(), resolve(&name).await);
+                    }
+                    let found = ips.get(&name).into_iter().flatten().filter(|ip| if ip.is_ipv4() { ip4 } else { ip6 });
+                    let before = ready.len();
+                    ready.extend(found.map(|ip| address::with_ip(&address, *ip)));
+                    if ready.len() == before {
+                        unknown.push(address);
                     }
                 }
                 ready.truncate(ADDRESSES);
@@ -623,13 +635,9 @@ fn by_device(list: Vec<(PeerId, Multiaddr)>) -> BTreeMap<DeviceId, Vec<Multiaddr
     grouped
 }
 
-async fn resolve(address: &Multiaddr) -> Vec<Multiaddr> {
-    let Some((name, ip4, ip6)) = address::host_name(address) else { return vec![address.clone()] };
-    match tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((name.as_str(), 0))).await {
-        Ok(Ok(found)) => {
-            let wanted = found.map(|socket| socket.ip()).filter(|ip| if ip.is_ipv4() { ip4 } else { ip6 });
-            wanted.map(|ip| address::with_ip(address, ip)).collect()
-        }
+async fn resolve(name: &str) -> Vec<IpAddr> {
+    match tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((name, 0))).await {
+        Ok(Ok(found)) => found.map(|socket| socket.ip()).collect(),
         Ok(Err(error)) => {
             tracing::debug!(name, %error, "a name was not found");
             Vec::new()

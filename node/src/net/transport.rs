@@ -16,8 +16,8 @@ use super::socket::Socket;
 pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// A TCP peer silent for this long is gone. With one ping a second, a cut cable is seen within 4 s.
 const TCP_SILENCE: Duration = Duration::from_secs(4);
-/// QUIC counts from the first packet sent after the last one received, so that up to one keep-alive interval comes on top: 4.5 s.
-const QUIC_SILENCE_MS: u32 = 3_500;
+/// QUIC counts from the first packet sent after the last one received, so that up to one keep-alive interval comes on top: 4 s.
+const QUIC_SILENCE_MS: u32 = 3_000;
 /// A connection that is not authenticated by then is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Streams of one TCP connection, both directions together; one beyond them ends the connection. Each may hold 256 KiB unread.
