@@ -50,9 +50,13 @@ test: setup-build
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace
 
+# Not tests: writers of corpora, child processes of other tests, figures, and the long run of the convergence test.
+NOT_TESTS := write_the_ victim_process one_side figures cost_of_a_picture many_seeds
+
 test-full: setup-full
 	$(CARGO) build --workspace --all-targets
-	CONCLAVE_FULL=1 scripts/as-root.sh $(CARGO) test --workspace --all-targets -- --ignored --test-threads=1
+	CONCLAVE_FULL=1 scripts/as-root.sh $(CARGO) test --workspace --all-targets -- --ignored --test-threads=1 $(addprefix --skip ,$(NOT_TESTS))
+	CONCLAVE_FULL=1 $(CARGO) test --workspace --lib --test media -- --test-threads=1 sound:: record::
 
 bench: setup-demo
 	@$(CARGO) build --workspace --release >&2
