@@ -60,6 +60,8 @@ struct Active {
     mine: MyMediaView,
     people: BTreeMap<DeviceId, Person>,
     tasks: JoinSet<()>,
+    /// Which joining of a call this is. It stays when two calls become one.
+    joining: u64,
 }
 
 /// A change of this device's media that was asked for.
@@ -75,6 +77,7 @@ enum Change {
 /// What came of it.
 pub(super) struct Done {
     call: CallId,
+    joining: u64,
     change: Change,
     result: Result<(), MediaError>,
     answer: Option<Answer>,
@@ -90,6 +93,8 @@ pub(super) struct Calls {
     preview: Arc<Mutex<Option<VideoPreview>>>,
     /// Meshes that say goodbye.
     closing: JoinSet<()>,
+    /// Counts the calls that were joined.
+    joinings: u64,
     changed: bool,
     told: Option<Instant>,
 }
@@ -105,6 +110,7 @@ impl Calls {
             pictures,
             preview: Arc::default(),
             closing: JoinSet::new(),
+            joinings: 0,
             changed: false,
             told: None,
         }
@@ -158,6 +164,7 @@ impl Driver {
             return Err(CommandError::new(ErrorCode::AlreadyInCall, "This device is in a call already; leave it first."));
         }
         let (now, now_ms) = (self.now(), self.now_ms());
+        self.calls.joinings += 1;
         self.entry(room)?.call.join(MediaState::default(), now, now_ms, &mut super::rng());
         self.run_call(room)?;
         if self.calls.active.is_none() { Err(full()) } else { Ok(()) }
@@ -266,7 +273,7 @@ impl Driver {
         };
         let mesh = Mesh::start(config).map_err(|error| CommandError::new(ErrorCode::DeviceFailed, error.to_string()))?;
         self.calls.mesh_events = receiver;
-        self.calls.active = Some(Active { room, mesh: Arc::new(mesh), mine, people: BTreeMap::new(), tasks: JoinSet::new() });
+        self.calls.active = Some(Active { room, mesh: Arc::new(mesh), mine, people: BTreeMap::new(), tasks: JoinSet::new(), joining: self.calls.joinings });
         self.dirty.insert(room);
         Ok(())
     }
@@ -353,7 +360,7 @@ impl Driver {
             }
             return;
         };
-        let (mesh, doing) = (Arc::clone(&active.mesh), self.calls.doing.clone());
+        let (mesh, doing, joining) = (Arc::clone(&active.mesh), self.calls.doing.clone(), active.joining);
         active.tasks.spawn(async move {
             let result = match &change {
                 Change::Mic { source, on } => mesh.set_mic(source.as_deref(), *on).await,
@@ -364,7 +371,7 @@ impl Driver {
             };
             drop(mesh);
             // The loop is gone when the node stops.
-            let _ = doing.send(Done { call, change, result, answer }).await;
+            let _ = doing.send(Done { call, joining, change, result, answer }).await;
         });
     }
 
@@ -375,8 +382,12 @@ impl Driver {
 
     /// A device was opened, or could not be.
     pub(super) fn handle_media_done(&mut self, done: Done) {
-        let Done { call, change, result, answer } = done;
+        let Done { call, joining, change, result, answer } = done;
         if self.call_id() != Some(call) {
+            // Two calls became one while the device was opening: it is wanted in the one that stays.
+            if self.calls.active.as_ref().is_some_and(|active| active.joining == joining) {
+                return self.change(change, answer);
+            }
             if let Some(answer) = answer {
                 let _ = answer.send(Err(not_in_call()));
             }
