@@ -64,7 +64,11 @@ pub(crate) async fn spawn(
     let net_config = NetConfig { listen: config.listen.clone(), mdns: config.mdns };
     let opened = tokio::task::spawn_blocking(move || {
         let (me, store) = Me::open(&config, now_ms())?;
-        let rooms = store.rooms()?.into_iter().map(|room| Ok((room, load_room(&store, room)?))).collect::<Result<Vec<_>, StoreError>>()?;
+        let rooms = store
+            .rooms()?
+            .into_iter()
+            .map(|room| Ok((room, load_room(&store, room)?)))
+            .collect::<Result<Vec<_>, StoreError>>()?;
         let addresses = store.addresses()?;
         Ok::<_, CommandError>((me, store, rooms, addresses))
     });
@@ -309,7 +313,8 @@ impl Driver {
     }
 
     async fn net_dial(&mut self, address: &str) -> Result<Reply, CommandError> {
-        let addresses = crate::net::address::parse_dial(address).map_err(|error| CommandError::new(ErrorCode::BadRequest, error.to_string()))?;
+        let addresses = crate::net::address::parse_dial(address)
+            .map_err(|error| CommandError::new(ErrorCode::BadRequest, error.to_string()))?;
         self.net.dial(None, addresses).await.map_err(net_refused)?;
         Ok(Reply::Done {})
     }
@@ -463,7 +468,8 @@ impl Driver {
             return;
         }
         let me = entry.room.me();
-        let members: Vec<DeviceId> = entry.room.acl().roster().map(|member| member.device).filter(|device| *device != me).collect();
+        let members: Vec<DeviceId> =
+            entry.room.acl().roster().map(|member| member.device).filter(|device| *device != me).collect();
         for device in members {
             let known = self.addresses.get(&device).map(Vec::as_slice).unwrap_or_default();
             let addresses = known.iter().filter_map(|address| address.parse().ok()).collect();

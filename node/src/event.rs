@@ -3,7 +3,9 @@
 use conclave_protocol::id::{DeviceId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 
-use crate::view::{CallView, ErrorView, JoinView, KnockView, MediaDeviceView, MessageView, PeerView, ProfileView, RoomView, StreamKind};
+use crate::view::{
+    CallView, ErrorView, JoinView, KnockView, MediaDeviceView, MessageView, PeerView, ProfileView, RoomView, StreamKind,
+};
 
 /// It happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

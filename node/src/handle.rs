@@ -54,7 +54,9 @@ impl Node {
     pub async fn request(&self, command: Command) -> Result<Reply, CommandError> {
         let (reply, answer) = oneshot::channel();
         self.commands.try_send(Request { command, reply }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => CommandError::new(ErrorCode::Busy, "The node has more to do than it can take; try again."),
+            mpsc::error::TrySendError::Full(_) => {
+                CommandError::new(ErrorCode::Busy, "The node has more to do than it can take; try again.")
+            }
             mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
         answer.await.unwrap_or_else(|_| Err(stopped()))

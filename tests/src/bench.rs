@@ -50,7 +50,15 @@ fn measure(name: &'static str, value: Result<f64>) -> Measure {
         Ok(value) => (Some((value * 100.0).round() / 100.0), None),
         Err(error) => (None, Some(format!("{error:#}"))),
     };
-    Measure { measure: name, value, unit, target, ok: value.is_some_and(|value| value <= target), with: "nothing: an absolute target", why }
+    Measure {
+        measure: name,
+        value,
+        unit,
+        target,
+        ok: value.is_some_and(|value| value <= target),
+        with: "nothing: an absolute target",
+        why,
+    }
 }
 
 /// Runs one family.
@@ -135,7 +143,10 @@ fn app(rounds: usize) -> Vec<Measure> {
         (Some(value), None) => Ok(value as f64),
         (_, failure) => Err(anyhow::anyhow!("{}", failure.as_deref().unwrap_or("nothing was measured"))),
     };
-    vec![measure("app/idle_cpu_pct", median(&idle).map(|hundredths| hundredths / 100.0)), measure("app/start_ms", median(&starts))]
+    vec![
+        measure("app/idle_cpu_pct", median(&idle).map(|hundredths| hundredths / 100.0)),
+        measure("app/start_ms", median(&starts)),
+    ]
 }
 
 /// The window in a room of its own: ms from the start to the first frame, and the share of a core that it takes while nothing happens.

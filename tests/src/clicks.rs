@@ -61,7 +61,9 @@ pub fn latencies(played: &[Instant], heard: &[Instant]) -> Vec<Duration> {
     let limit = Duration::from_millis(500);
     played
         .iter()
-        .filter_map(|played| heard.iter().filter_map(|heard| heard.checked_duration_since(*played)).find(|latency| *latency < limit))
+        .filter_map(|played| {
+            heard.iter().filter_map(|heard| heard.checked_duration_since(*played)).find(|latency| *latency < limit)
+        })
         .collect()
 }
 

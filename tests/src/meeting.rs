@@ -158,8 +158,10 @@ impl Meeting {
         self.seen.joined_ms = clicks::quantile(&joins, 0.5);
         self.say(&format!("joined after {joins:?} ms"));
         for peer in [&mut ada, &mut ben, &mut cleo] {
-            peer.wait_room(room, "three members online", |view| view.members.iter().filter(|member| member.online || member.me).count() == 3)
-                .await?;
+            peer.wait_room(room, "three members online", |view| {
+                view.members.iter().filter(|member| member.online || member.me).count() == 3
+            })
+            .await?;
         }
 
         self.call(room, &mut ada, &mut ben, &mut cleo, (scratch.path(), display.name())).await?;
@@ -167,7 +169,14 @@ impl Meeting {
         self.crash(room, &mut ada, &mut ben, cleo).await
     }
 
-    async fn call(&mut self, room: RoomId, ada: &mut Peer, ben: &mut Peer, cleo: &mut Peer, (scratch, display): (&std::path::Path, &str)) -> Result<()> {
+    async fn call(
+        &mut self,
+        room: RoomId,
+        ada: &mut Peer,
+        ben: &mut Peer,
+        cleo: &mut Peer,
+        (scratch, display): (&std::path::Path, &str),
+    ) -> Result<()> {
         self.say("the call begins: a test card at 720p30, speech and a shared screen from Ada");
         let (mic, speaker) = match &self.sound {
             Some(_) => ("pulse:mouth_mic", "pulse:ear"),
@@ -198,7 +207,8 @@ impl Meeting {
         for key in [camera, screen] {
             probe(ben, "probe.read", key, true).await?;
         }
-        let pids: Vec<(String, u32)> = [&*ada, &*ben, &*cleo].iter().filter_map(|peer| Some((peer.name.clone(), peer.pid()?))).collect();
+        let pids: Vec<(String, u32)> =
+            [&*ada, &*ben, &*cleo].iter().filter_map(|peer| Some((peer.name.clone(), peer.pid()?))).collect();
         let before: Vec<_> = pids.iter().map(|(_, pid)| cpu_time(*pid).unwrap_or_default()).collect();
         let start = Instant::now();
         let ears = self.sound.as_ref().map(|server| anyhow::Ok((server.listen("mouth")?, server.listen("ear")?))).transpose()?;
@@ -224,36 +234,48 @@ impl Meeting {
             }
         }
         let worst = |values: &BTreeMap<String, f64>| values.values().copied().reduce(f64::max);
-        (self.seen.cpu_pct_per_peer, self.seen.rss_mib_per_peer) = (worst(&self.seen.cpu_pct_by_peer), worst(&self.seen.rss_mib_by_peer));
+        (self.seen.cpu_pct_per_peer, self.seen.rss_mib_per_peer) =
+            (worst(&self.seen.cpu_pct_by_peer), worst(&self.seen.rss_mib_by_peer));
 
         let seen = probe(ben, "probe.read", camera, false).await?;
         self.seen.video_fps = round(seen.fps);
         self.seen.video_frozen_ms = seen.frozen_ms;
         self.seen.video_size = format!("{}x{}", seen.width, seen.height);
-        (self.seen.glass_to_glass_ms_p50, self.seen.glass_to_glass_ms_p95) = (seen.glass_to_glass_ms_p50, seen.glass_to_glass_ms_p95);
+        (self.seen.glass_to_glass_ms_p50, self.seen.glass_to_glass_ms_p95) =
+            (seen.glass_to_glass_ms_p50, seen.glass_to_glass_ms_p95);
         let shared = probe(ben, "probe.read", screen, false).await?;
         self.seen.screen_fps = round(shared.fps);
         self.seen.screen_glass_to_glass_ms_p50 = shared.glass_to_glass_ms_p50;
         if let Some((mouth, ear)) = ears {
             let (played, heard) = (mouth.finish(), ear.finish());
             // Speech has loud moments too: only what lies in the stretch of the clicks is compared, which is the end of what was played.
-            let onsets = |(samples, first): (Vec<f32>, Option<Instant>)| first.map(|first| clicks::onsets(&samples, first)).unwrap_or_default();
+            let onsets = |(samples, first): (Vec<f32>, Option<Instant>)| {
+                first.map(|first| clicks::onsets(&samples, first)).unwrap_or_default()
+            };
             let (played, heard) = (onsets(played), onsets(heard));
-            let latencies: Vec<u64> = clicks::latencies(&played, &heard).iter().map(|latency| latency.as_millis() as u64).collect();
+            let latencies: Vec<u64> =
+                clicks::latencies(&played, &heard).iter().map(|latency| latency.as_millis() as u64).collect();
             self.seen.clicks_heard = latencies.len() as u32;
             self.seen.mouth_to_ear_ms_p50 = clicks::quantile(&latencies, 0.5);
             if latencies.is_empty() {
-                self.seen.why.insert("mouth_to_ear_ms_p50".into(), format!("{} clicks played, {} heard", played.len(), heard.len()));
+                self.seen
+                    .why
+                    .insert("mouth_to_ear_ms_p50".into(), format!("{} clicks played, {} heard", played.len(), heard.len()));
             }
         }
         ben.drain()?;
         self.seen.audio_lost_pct = ben.events.iter().rev().find_map(|(_, event)| match event {
-            Event::CallChanged { call: Some(call) } => {
-                call.people.iter().find(|person| person.device == ada.device()).map(|person| round(f64::from(person.stats.audio_lost_pct)))
-            }
+            Event::CallChanged { call: Some(call) } => call
+                .people
+                .iter()
+                .find(|person| person.device == ada.device())
+                .map(|person| round(f64::from(person.stats.audio_lost_pct))),
             _ => None,
         });
-        self.say(&format!("{} pictures, {:.1} a second, glass to glass {:?} ms", seen.pictures, seen.fps, seen.glass_to_glass_ms_p50));
+        self.say(&format!(
+            "{} pictures, {:.1} a second, glass to glass {:?} ms",
+            seen.pictures, seen.fps, seen.glass_to_glass_ms_p50
+        ));
         Ok(())
     }
 
@@ -280,10 +302,14 @@ impl Meeting {
         let order = |messages: Vec<conclave_node::view::MessageView>| {
             messages.into_iter().map(|message| (message.id, message.body, message.reactions)).collect::<Vec<_>>()
         };
-        let (at_ada, at_ben, at_cleo) = (order(ada.chat(room).await?), order(ben.chat(room).await?), order(cleo.chat(room).await?));
+        let (at_ada, at_ben, at_cleo) =
+            (order(ada.chat(room).await?), order(ben.chat(room).await?), order(cleo.chat(room).await?));
         self.seen.chat_messages = at_ada.len();
         self.seen.chat_converged = at_ada == at_ben && at_ben == at_cleo && at_ada.len() >= 4;
-        self.say(&format!("the chat is {} on all three screens", if self.seen.chat_converged { "the same" } else { "NOT the same" }));
+        self.say(&format!(
+            "the chat is {} on all three screens",
+            if self.seen.chat_converged { "the same" } else { "NOT the same" }
+        ));
         Ok(cleo)
     }
 
@@ -310,7 +336,11 @@ impl Meeting {
         self.seen.recovered_ms = Some(start.elapsed().as_millis() as u64);
         self.say(&format!("Cleo is back, and sees Ada {} ms after the new start", start.elapsed().as_millis()));
         let messages = cleo.chat(room).await?.len();
-        anyhow::ensure!(messages == self.seen.chat_messages, "Cleo lost messages by the kill: {messages} of {}", self.seen.chat_messages);
+        anyhow::ensure!(
+            messages == self.seen.chat_messages,
+            "Cleo lost messages by the kill: {messages} of {}",
+            self.seen.chat_messages
+        );
         for peer in [ada, ben, &mut cleo] {
             peer.request(Command::CallLeave {}).await?;
             let code = peer.stop().await?;

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use conclave_media::testcard::{CLOCK_BLOCKS_ACROSS, CLOCK_COLUMNS, CLOCK_ROWS, clock_block};
 use x11rb::connection::Connection;
-use x11rb::wrapper::ConnectionExt as _;
 use x11rb::protocol::xproto::{ConnectionExt as _, CreateGCAux, CreateWindowAux, Gcontext, Rectangle, WindowClass};
+use x11rb::wrapper::ConnectionExt as _;
 
 /// Paints until it is dropped.
 #[derive(Debug)]
@@ -21,11 +21,24 @@ impl Painter {
     /// Opens a window over the whole display.
     pub fn start(display: &str) -> Result<Self> {
         let (connection, screen) = x11rb::connect(Some(display))?;
-        let root = connection.setup().roots.get(screen).map(|screen| screen.clone()).ok_or_else(|| anyhow::anyhow!("no screen"))?;
+        let root =
+            connection.setup().roots.get(screen).map(|screen| screen.clone()).ok_or_else(|| anyhow::anyhow!("no screen"))?;
         let (width, height) = (root.width_in_pixels, root.height_in_pixels);
         let window = connection.generate_id()?;
         let aux = CreateWindowAux::new().background_pixel(0x00f4_f1ea);
-        connection.create_window(x11rb::COPY_DEPTH_FROM_PARENT, window, root.root, 0, 0, width, height, 0, WindowClass::INPUT_OUTPUT, 0, &aux)?;
+        connection.create_window(
+            x11rb::COPY_DEPTH_FROM_PARENT,
+            window,
+            root.root,
+            0,
+            0,
+            width,
+            height,
+            0,
+            WindowClass::INPUT_OUTPUT,
+            0,
+            &aux,
+        )?;
         connection.map_window(window)?;
         let pen = |colour: u32| -> Result<Gcontext> {
             let context = connection.generate_id()?;

@@ -96,7 +96,13 @@ impl Peer {
         let mut words = words.into_iter();
         let mut command = Command::new(words.next().context("no program")?);
         command.args(words);
-        command.args(["--data".as_ref(), data.path().as_os_str()]).args(["--insecure-store", "run", "--json", "--name", &options.name]);
+        command.args(["--data".as_ref(), data.path().as_os_str()]).args([
+            "--insecure-store",
+            "run",
+            "--json",
+            "--name",
+            &options.name,
+        ]);
         command.args(&options.args).envs(options.env.iter().cloned());
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log_path(data.path(), &options.name))?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
@@ -190,7 +196,8 @@ impl Peer {
         let line = self.lines.recv().await;
         let Some(line) = line else { bail!("{} ended. It said: {}", self.name, self.log()) };
         if line.get("event").is_some() {
-            let event = serde_json::from_value(line.clone()).with_context(|| format!("an event that is not in the schema: {line}"))?;
+            let event =
+                serde_json::from_value(line.clone()).with_context(|| format!("an event that is not in the schema: {line}"))?;
             self.events.push((Instant::now(), event));
         } else {
             self.answers.push(line);
@@ -273,8 +280,19 @@ impl Peer {
         match result {
             Ok(found) => found,
             Err(_) => {
-                let last: Vec<String> = self.events.iter().rev().take(12).map(|(_, event)| format!("{event:?}").chars().take(1500).collect()).collect();
-                bail!("{} waited in vain for: {what}. Its last events, newest first:\n{}\nIts log:\n{}", self.name, last.join("\n"), tail(&self.log()))
+                let last: Vec<String> = self
+                    .events
+                    .iter()
+                    .rev()
+                    .take(12)
+                    .map(|(_, event)| format!("{event:?}").chars().take(1500).collect())
+                    .collect();
+                bail!(
+                    "{} waited in vain for: {what}. Its last events, newest first:\n{}\nIts log:\n{}",
+                    self.name,
+                    last.join("\n"),
+                    tail(&self.log())
+                )
             }
         }
     }
@@ -317,7 +335,9 @@ impl Peer {
         self.request(NodeCommand::RoomJoin { link: link.into(), address }).await?;
         self.wait("a join that ends", |event| match event {
             Event::JoinProgress { join: JoinView::Joined { room } } => Some(Ok(*room)),
-            Event::JoinProgress { join: JoinView::Failed { error, .. } } => Some(Err(anyhow::anyhow!("{}: {}", error.code, error.message))),
+            Event::JoinProgress { join: JoinView::Failed { error, .. } } => {
+                Some(Err(anyhow::anyhow!("{}: {}", error.code, error.message)))
+            }
             _ => None,
         })
         .await?

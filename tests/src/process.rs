@@ -68,7 +68,8 @@ pub fn cpu_time(pid: u32) -> Option<Duration> {
 /// Resident memory of a process now, and its highest so far, in KiB.
 pub fn rss_kib(pid: u32) -> Option<(u64, u64)> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let read = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.trim().parse().ok());
+    let read =
+        |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.trim().parse().ok());
     Some((read("VmRSS:")?, read("VmHWM:")?))
 }
 

@@ -76,7 +76,9 @@ impl SoundServer {
                 first.get_or_insert_with(Instant::now);
                 rest.extend_from_slice(buffer.get(..length).unwrap_or_default());
                 let whole = rest.len() / 4 * 4;
-                samples.extend(rest.drain(..whole).collect::<Vec<_>>().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+                samples.extend(
+                    rest.drain(..whole).collect::<Vec<_>>().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
+                );
             }
             (samples, first)
         });

@@ -4,9 +4,9 @@
 use std::io::Cursor;
 use std::time::Duration;
 
-use conclave_media::codec::opus::OpusDecoder;
 use conclave_media::audio::spec::{AudioSinkSpec, AudioSourceSpec};
 use conclave_media::audio::wav::WavReader;
+use conclave_media::codec::opus::OpusDecoder;
 use conclave_media::codec::{self, MAX_AREA, VideoCodec};
 use conclave_media::device::VideoSpec;
 use conclave_media::picture::MAX_SIDE;

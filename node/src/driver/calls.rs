@@ -180,7 +180,10 @@ impl Driver {
                     let Some(entry) = self.rooms.get(&room) else { continue };
                     // A stream may stand to someone who was removed, or whose admission is not known here yet.
                     let members = |device: &DeviceId| entry.room.acl().is_member(device);
-                    self.links.of_room(room, StreamName::Live).filter(|link| members(&link.key.device)).for_each(|link| link.send_if_room(&frame));
+                    self.links
+                        .of_room(room, StreamName::Live)
+                        .filter(|link| members(&link.key.device))
+                        .for_each(|link| link.send_if_room(&frame));
                 }
                 CallOutput::SendTo { device, presence } => {
                     if let Some(link) = self.links.by_key(LinkKey { device, room, name: StreamName::Live }) {
@@ -225,9 +228,9 @@ impl Driver {
                     let error = match end {
                         CallEnd::Left => None,
                         CallEnd::Full => Some(full().into()),
-                        CallEnd::Revoked => {
-                            Some(CommandError::new(ErrorCode::NotMember, "This device does not belong to the room any more.").into())
-                        }
+                        CallEnd::Revoked => Some(
+                            CommandError::new(ErrorCode::NotMember, "This device does not belong to the room any more.").into(),
+                        ),
                     };
                     self.publish(Event::CallEnded { room, error });
                     self.publish(Event::CallChanged { call: None });
@@ -273,7 +276,14 @@ impl Driver {
         };
         let mesh = Mesh::start(config).map_err(|error| CommandError::new(ErrorCode::DeviceFailed, error.to_string()))?;
         self.calls.mesh_events = receiver;
-        self.calls.active = Some(Active { room, mesh: Arc::new(mesh), mine, people: BTreeMap::new(), tasks: JoinSet::new(), joining: self.calls.joinings });
+        self.calls.active = Some(Active {
+            room,
+            mesh: Arc::new(mesh),
+            mine,
+            people: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            joining: self.calls.joinings,
+        });
         self.dirty.insert(room);
         Ok(())
     }
@@ -294,7 +304,9 @@ impl Driver {
         if mine.mic.is_some() {
             self.change(Change::Mic { source: mine.mic, on: mine.mic_on }, None);
         }
-        for change in [mine.camera.map(|source| Change::Camera(Some(source))), mine.screen.map(|source| Change::Screen(Some(source)))] {
+        for change in
+            [mine.camera.map(|source| Change::Camera(Some(source))), mine.screen.map(|source| Change::Screen(Some(source)))]
+        {
             change.into_iter().for_each(|change| self.change(change, None));
         }
         if let Some(dir) = mine.recording {

@@ -38,7 +38,13 @@ impl Driver {
         self.settle_message(room, applied, Some(message)).await
     }
 
-    pub(super) async fn chat_react(&mut self, room: RoomId, message: OpHash, emoji: &str, on: bool) -> Result<Reply, CommandError> {
+    pub(super) async fn chat_react(
+        &mut self,
+        room: RoomId,
+        message: OpHash,
+        emoji: &str,
+        on: bool,
+    ) -> Result<Reply, CommandError> {
         let (now, entry) = (self.now_ms(), self.entry(room)?);
         let applied = entry.room.react(message, emoji.to_owned(), on, now).map_err(super::rooms::refused)?;
         self.settle_message(room, applied, Some(message)).await

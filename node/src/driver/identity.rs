@@ -1,6 +1,5 @@
 //! Who this device is: opened from the store, or made at the first start.
 
-
 use std::sync::Arc;
 
 use conclave_protocol::identity::{AccountKey, DeviceKey, DeviceList, ListedDevice, MemberCard, check_name};
@@ -38,7 +37,10 @@ impl Me {
             Some(identity) => (Self::from_row(&identity, protection, &config.data)?, store),
             // A start that was cut between making the store and making the identity is finished here.
             None => {
-                let name = config.name.as_deref().ok_or_else(|| CommandError::new(ErrorCode::StoreEmpty, "there is no identity yet; give a name"))?;
+                let name = config
+                    .name
+                    .as_deref()
+                    .ok_or_else(|| CommandError::new(ErrorCode::StoreEmpty, "there is no identity yet; give a name"))?;
                 check_name(name).map_err(bad_name)?;
                 let me = Self::generate(name, protection, now_ms);
                 let mut store = store;
@@ -47,7 +49,9 @@ impl Me {
             }
         };
         if protection == ProtectionKind::Insecure {
-            tracing::warn!("the key of this store lies beside it in the clear (--insecure-store): whoever reads the disk reads everything");
+            tracing::warn!(
+                "the key of this store lies beside it in the clear (--insecure-store): whoever reads the disk reads everything"
+            );
         }
         Ok((me, store))
     }
@@ -61,7 +65,8 @@ impl Me {
     }
 
     fn from_row(row: &Identity, protection: ProtectionKind, data: &std::path::Path) -> Result<Self, CommandError> {
-        let damaged = |_| CommandError::new(ErrorCode::StoreDamaged, format!("the device list in {} does not verify", data.display()));
+        let damaged =
+            |_| CommandError::new(ErrorCode::StoreDamaged, format!("the device list in {} does not verify", data.display()));
         let list = DeviceList::parse(row.device_list.clone()).map_err(damaged)?;
         Ok(Self {
             device: Arc::new(DeviceKey::from_seed(&row.device_seed)),
@@ -101,8 +106,9 @@ impl Me {
 
     /// What a room is told of this device.
     pub(super) fn card(&self) -> Result<MemberCard, CommandError> {
-        MemberCard::new(&self.device, &self.list, &self.name)
-            .map_err(|error| CommandError::new(ErrorCode::StoreDamaged, format!("this device is not in its own device list: {error}")))
+        MemberCard::new(&self.device, &self.list, &self.name).map_err(|error| {
+            CommandError::new(ErrorCode::StoreDamaged, format!("this device is not in its own device list: {error}"))
+        })
     }
 
     pub(super) fn view(&self) -> ProfileView {
@@ -111,7 +117,12 @@ impl Me {
             ProtectionKind::Passphrase => "passphrase",
             ProtectionKind::Insecure => "insecure",
         };
-        ProfileView { name: self.name.clone(), device: self.device.id(), account: self.account.id(), protection: protection.to_owned() }
+        ProfileView {
+            name: self.name.clone(),
+            device: self.device.id(),
+            account: self.account.id(),
+            protection: protection.to_owned(),
+        }
     }
 }
 

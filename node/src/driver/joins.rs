@@ -100,7 +100,8 @@ impl Joins {
 
     fn find_stream(&self, id: LinkId) -> Option<(RoomId, DeviceId)> {
         self.mine.iter().find_map(|(room, joining)| {
-            let (device, _) = joining.doors.iter().find(|(_, door)| door.stream.as_ref().is_some_and(|(stream, _)| *stream == id))?;
+            let (device, _) =
+                joining.doors.iter().find(|(_, door)| door.stream.as_ref().is_some_and(|(stream, _)| *stream == id))?;
             Some((*room, *device))
         })
     }
@@ -118,8 +119,12 @@ impl Rooms for Known<'_> {
 fn link_refused(error: LinkError) -> CommandError {
     let (code, message) = match error {
         LinkError::NotALink => (ErrorCode::LinkInvalid, "This is not a Conclave link. A link begins with conclave://join/."),
-        LinkError::Version => (ErrorCode::LinkVersion, "This link is from another version of Conclave. Update the older of the two."),
-        LinkError::Damaged => (ErrorCode::LinkDamaged, "This link is damaged: a piece is missing or was changed. Copy it again, whole."),
+        LinkError::Version => {
+            (ErrorCode::LinkVersion, "This link is from another version of Conclave. Update the older of the two.")
+        }
+        LinkError::Damaged => {
+            (ErrorCode::LinkDamaged, "This link is damaged: a piece is missing or was changed. Copy it again, whole.")
+        }
         LinkError::TooLong => (ErrorCode::LinkInvalid, "This is too long to be a Conclave link."),
     };
     CommandError::new(code, message)
@@ -131,7 +136,9 @@ fn refusal(code: RefusalCode) -> CommandError {
         RefusalCode::UsedUp => (ErrorCode::LinkUsedUp, "This link has admitted as many people as it may. Ask for a new one."),
         RefusalCode::Revoked => (ErrorCode::LinkRevoked, "This link was revoked. Ask for a new one."),
         RefusalCode::Refused => (ErrorCode::Refused, "An admin of the room said no."),
-        RefusalCode::Version => (ErrorCode::PeerVersion, "The other side speaks another version of Conclave. Update the older of the two."),
+        RefusalCode::Version => {
+            (ErrorCode::PeerVersion, "The other side speaks another version of Conclave. Update the older of the two.")
+        }
         RefusalCode::Damaged => (ErrorCode::LinkDamaged, "The other side could not read the request: the link may be damaged."),
         RefusalCode::Unknown => (ErrorCode::LinkRevoked, "The other side knows no such invitation."),
         RefusalCode::NotAnAdmin => (ErrorCode::NobodyFound, "Someone was found, but nobody who may let you in."),
@@ -197,7 +204,11 @@ impl Driver {
         own.sort_by_key(|address| (address.contains("/127.") || address.contains("/::1/"), address.contains("/ip6/")));
         let mut hints: Vec<AddressHint> =
             own.into_iter().take(OWN_HINTS).map(|address| AddressHint { device: me, address: address.clone() }).collect();
-        let admins = self.rooms.get(&room).into_iter().flat_map(|entry| entry.room.acl().roster().filter(|member| member.role >= Role::Admin));
+        let admins = self
+            .rooms
+            .get(&room)
+            .into_iter()
+            .flat_map(|entry| entry.room.acl().roster().filter(|member| member.role >= Role::Admin));
         for member in admins.filter(|member| member.device != me) {
             if let Some(address) = self.addresses.get(&member.device).and_then(|addresses| addresses.first()) {
                 hints.push(AddressHint { device: member.device, address: address.clone() });
@@ -423,7 +434,10 @@ impl Driver {
         let inside = entry.room.my_role().is_some();
         self.settle(room, applied, None, Batch::new()).await?;
         if !inside {
-            return Err(CommandError::new(ErrorCode::Refused, "The other side's answer does not hold: it does not admit this device."));
+            return Err(CommandError::new(
+                ErrorCode::Refused,
+                "The other side's answer does not hold: it does not admit this device.",
+            ));
         }
         self.reach_members(room).await;
         Ok(())
@@ -431,7 +445,10 @@ impl Driver {
 
     fn tell_join(&mut self, view: JoinView) {
         let room = match &view {
-            JoinView::Searching { room, .. } | JoinView::Waiting { room, .. } | JoinView::Joined { room } | JoinView::Failed { room, .. } => *room,
+            JoinView::Searching { room, .. }
+            | JoinView::Waiting { room, .. }
+            | JoinView::Joined { room }
+            | JoinView::Failed { room, .. } => *room,
         };
         if let Some(joining) = self.joins.mine.get_mut(&room) {
             joining.told = Some(Instant::now());
@@ -459,7 +476,10 @@ impl Driver {
         let done = if yes { keeper.approve(room, device, &Known(&self.rooms), now_ms) } else { keeper.refuse(room, device) };
         self.run_keeper().await;
         if !done {
-            return Err(CommandError::new(ErrorCode::UnknownDevice, "Nobody waits under this name, or the invitation has ended meanwhile."));
+            return Err(CommandError::new(
+                ErrorCode::UnknownDevice,
+                "Nobody waits under this name, or the invitation has ended meanwhile.",
+            ));
         }
         Ok(Reply::Done {})
     }
@@ -569,7 +589,8 @@ impl Driver {
         }
         self.knock_where_possible(room);
         let Some(joining) = self.joins.mine.get(&room) else { return };
-        let waiting = matches!(joining.view, JoinView::Waiting { .. }) && joining.doors.values().any(|door| door.stream.is_some());
+        let waiting =
+            matches!(joining.view, JoinView::Waiting { .. }) && joining.doors.values().any(|door| door.stream.is_some());
         if waiting || joining.told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
             return;
         }
@@ -588,7 +609,8 @@ impl Driver {
 }
 
 fn nobody_found(tried: &DiagnosisView) -> CommandError {
-    let interfaces: Vec<&str> = tried.interfaces.iter().filter(|interface| !interface.loopback).map(|interface| interface.name.as_str()).collect();
+    let interfaces: Vec<&str> =
+        tried.interfaces.iter().filter(|interface| !interface.loopback).map(|interface| interface.name.as_str()).collect();
     let interfaces = if interfaces.is_empty() { "no network interface".to_owned() } else { interfaces.join(", ") };
     let multicast = if tried.multicast { "with multicast" } else { "without multicast" };
     CommandError::new(

@@ -54,17 +54,45 @@ pub(super) type LinkId = u64;
 #[derive(Debug)]
 pub(super) enum FromLink {
     /// The proof stands.
-    Up { id: LinkId, key: LinkKey, opened_here: bool, writer: FrameWriter, task: AbortHandle },
-    Frame { id: LinkId, frame: Vec<u8> },
-    Down { id: LinkId },
+    Up {
+        id: LinkId,
+        key: LinkKey,
+        opened_here: bool,
+        writer: FrameWriter,
+        task: AbortHandle,
+    },
+    Frame {
+        id: LinkId,
+        frame: Vec<u8>,
+    },
+    Down {
+        id: LinkId,
+    },
     /// A link that was to be opened here could not be.
-    NotOpened { key: LinkKey },
+    NotOpened {
+        key: LinkKey,
+    },
     /// Somebody knocks.
-    Knock { id: LinkId, device: DeviceId, writer: FrameWriter, task: AbortHandle },
+    Knock {
+        id: LinkId,
+        device: DeviceId,
+        writer: FrameWriter,
+        task: AbortHandle,
+    },
     /// The stream by which this device knocks stands.
-    Knocking { id: LinkId, room: RoomId, device: DeviceId, writer: FrameWriter, task: AbortHandle },
+    Knocking {
+        id: LinkId,
+        room: RoomId,
+        device: DeviceId,
+        writer: FrameWriter,
+        task: AbortHandle,
+    },
     /// Or it could not be opened.
-    NotKnocking { room: RoomId, device: DeviceId, why: String },
+    NotKnocking {
+        room: RoomId,
+        device: DeviceId,
+        why: String,
+    },
 }
 
 /// A link that stands.
@@ -221,7 +249,8 @@ impl Links {
                 continue;
             }
             let secrets = self.secrets.borrow().clone();
-            let known = secrets.iter().find(|(room, _)| *room == key.room).map(|(_, secrets)| secrets.as_slice()).unwrap_or_default();
+            let known =
+                secrets.iter().find(|(room, _)| *room == key.room).map(|(_, secrets)| secrets.as_slice()).unwrap_or_default();
             // The newest first; then older ones in turn, for two who each made a new one apart share only those.
             let generation = known.len().checked_sub(1 + wish.attempts % known.len().max(1));
             let Some(secret) = generation.and_then(|generation| known.get(generation)).cloned() else {
@@ -256,7 +285,14 @@ impl Links {
 
     /// A proof stands. Of two links for one purpose the one that the lower device opened is kept; of two by one side the newer.
     /// Gives the id where the link stands now.
-    pub(super) fn handle_up(&mut self, id: LinkId, key: LinkKey, opened_here: bool, writer: FrameWriter, task: AbortHandle) -> Option<LinkId> {
+    pub(super) fn handle_up(
+        &mut self,
+        id: LinkId,
+        key: LinkKey,
+        opened_here: bool,
+        writer: FrameWriter,
+        task: AbortHandle,
+    ) -> Option<LinkId> {
         let now = Instant::now();
         let link = Link { id, key, opened_here, writer, task, since: now, admitted: false, asked: now, hostile: 0 };
         if self.all.len() >= MAX_LINKS {

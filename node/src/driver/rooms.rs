@@ -66,13 +66,16 @@ pub(super) fn refused(refusal: Refusal) -> CommandError {
 impl Driver {
     /// A room of this device.
     pub(super) fn entry(&mut self, room: RoomId) -> Result<&mut RoomEntry, CommandError> {
-        self.rooms.get_mut(&room).ok_or_else(|| CommandError::new(ErrorCode::UnknownRoom, "There is no such room on this device."))
+        self.rooms
+            .get_mut(&room)
+            .ok_or_else(|| CommandError::new(ErrorCode::UnknownRoom, "There is no such room on this device."))
     }
 
     pub(super) async fn room_create(&mut self, name: String, approval: bool, full_history: bool) -> Result<Reply, CommandError> {
         self.room_for_one_more()?;
         let wish = CreateRoom { name, approval, full_history };
-        let (room, applied) = Room::create(self.me.in_rooms()?, wish, self.incarnation, self.now_ms(), &mut super::rng()).map_err(refused)?;
+        let (room, applied) =
+            Room::create(self.me.in_rooms()?, wish, self.incarnation, self.now_ms(), &mut super::rng()).map_err(refused)?;
         let id = room.id();
         self.adopt(room, applied, Batch::new()).await?;
         Ok(Reply::Room { room: self.room_view(id)? })
@@ -80,7 +83,10 @@ impl Driver {
 
     pub(super) fn room_for_one_more(&self) -> Result<(), CommandError> {
         if self.rooms.len() >= MAX_ROOMS {
-            return Err(CommandError::new(ErrorCode::Busy, format!("This device keeps {MAX_ROOMS} rooms already; delete one first.")));
+            return Err(CommandError::new(
+                ErrorCode::Busy,
+                format!("This device keeps {MAX_ROOMS} rooms already; delete one first."),
+            ));
         }
         Ok(())
     }
@@ -155,7 +161,13 @@ impl Driver {
     }
 
     /// What an act or a peer did to a room: to disk, then to the other members, then to whoever listens.
-    pub(super) async fn settle(&mut self, room: RoomId, applied: Applied, from: Option<LinkId>, extra: Batch) -> Result<(), CommandError> {
+    pub(super) async fn settle(
+        &mut self,
+        room: RoomId,
+        applied: Applied,
+        from: Option<LinkId>,
+        extra: Batch,
+    ) -> Result<(), CommandError> {
         let Applied { records, changes, refused } = applied;
         if refused.hostile() > 0 {
             tracing::debug!(?refused, "operations were not taken");
@@ -375,8 +387,10 @@ impl Driver {
 
     /// The room as a person sees it.
     pub(super) fn room_view(&self, room: RoomId) -> Result<RoomView, CommandError> {
-        let entry =
-            self.rooms.get(&room).ok_or_else(|| CommandError::new(ErrorCode::UnknownRoom, "There is no such room on this device."))?;
+        let entry = self
+            .rooms
+            .get(&room)
+            .ok_or_else(|| CommandError::new(ErrorCode::UnknownRoom, "There is no such room on this device."))?;
         let (acl, me) = (entry.room.acl(), entry.room.me());
         let mut members: Vec<MemberView> = acl
             .roster()
@@ -390,7 +404,9 @@ impl Driver {
                 frozen: entry.room.is_frozen(&member.device),
             })
             .collect();
-        members.sort_by(|a, b| b.me.cmp(&a.me).then_with(|| a.name.to_lowercase().cmp(&b.name.to_lowercase())).then(a.device.cmp(&b.device)));
+        members.sort_by(|a, b| {
+            b.me.cmp(&a.me).then_with(|| a.name.to_lowercase().cmp(&b.name.to_lowercase())).then(a.device.cmp(&b.device))
+        });
         let unread: Vec<_> = entry.read.unread(entry.room.chat(), &me).collect();
         Ok(RoomView {
             room,
@@ -419,4 +435,3 @@ impl Driver {
 pub(super) fn to_disk(room: RoomId, records: &[Record]) -> Batch {
     records.iter().fold(Batch::new(), |batch, record| batch.record(&room, &record.key(), &record.encode()))
 }
-

@@ -17,7 +17,8 @@ impl Driver {
         let Some(link) = self.links.by_key(key) else { return };
         let Some(entry) = self.rooms.get(&key.room) else { return };
         let me = entry.room.me();
-        let others = entry.room.acl().roster().map(|member| member.device).filter(|device| *device != me && *device != key.device);
+        let others =
+            entry.room.acl().roster().map(|member| member.device).filter(|device| *device != me && *device != key.device);
         let known = others.filter_map(|device| {
             let told = self.told.get(&device).or_else(|| self.addresses.get(&device))?;
             Some(Whereabout { device, addresses: told.clone() })

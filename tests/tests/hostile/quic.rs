@@ -10,7 +10,9 @@ use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
 use quinn_proto::congestion::{Controller, ControllerFactory};
 use quinn_proto::crypto::rustls::QuicClientConfig;
-use quinn_proto::{ClientConfig, Connection, ConnectionHandle, DatagramEvent, Dir, Endpoint, EndpointConfig, Event, TransportConfig};
+use quinn_proto::{
+    ClientConfig, Connection, ConnectionHandle, DatagramEvent, Dir, Endpoint, EndpointConfig, Event, TransportConfig,
+};
 
 use crate::attacker::socket_address;
 

@@ -172,7 +172,9 @@ impl Victim {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), said).await.unwrap_or_else(|_| panic!("the victim says nothing of `{word}`"))
+        tokio::time::timeout(Duration::from_secs(30), said)
+            .await
+            .unwrap_or_else(|_| panic!("the victim says nothing of `{word}`"))
     }
 
     /// An honest peer, new each time, connects over each transport and has a large frame given back.

@@ -39,9 +39,11 @@ async fn four_people_see_each_other_over_loopback() {
     // One leaves; the call goes on.
     people[3].request(Command::CallLeave {}).await.unwrap();
     for peer in &mut people[..3] {
-        peer.wait("Dan's leaving", |event| matches!(event, Event::CallParticipantLeft { device, .. } if *device == devices[3]).then_some(()))
-            .await
-            .unwrap();
+        peer.wait("Dan's leaving", |event| {
+            matches!(event, Event::CallParticipantLeft { device, .. } if *device == devices[3]).then_some(())
+        })
+        .await
+        .unwrap();
     }
     person(&mut people[1], devices[2], "the call going on", |person| person.link == LinkState::Connected).await;
 }
@@ -88,7 +90,10 @@ async fn the_whole_meeting_of_the_demo() {
     eprintln!("{}", serde_json::to_string(&seen).unwrap());
     assert!(seen.is_whole(), "{seen:?}");
     assert_eq!(seen.network, "namespaces");
-    assert!(seen.discovered_ms.is_some() && seen.mouth_to_ear_ms_p50.is_some() && seen.glass_to_glass_ms_p50.is_some(), "{seen:?}");
+    assert!(
+        seen.discovered_ms.is_some() && seen.mouth_to_ear_ms_p50.is_some() && seen.glass_to_glass_ms_p50.is_some(),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]
@@ -109,9 +114,11 @@ async fn a_cut_cable_is_seen_within_five_seconds_and_healed_when_it_is_back() {
     people[0]
         .wait("the loss of Cleo", |event| match event {
             Event::CallParticipantLeft { device, .. } if *device == devices[2] => Some(()),
-            Event::CallChanged { call: Some(call) } => {
-                call.people.iter().any(|person| person.device == devices[2] && person.link == LinkState::Reconnecting).then_some(())
-            }
+            Event::CallChanged { call: Some(call) } => call
+                .people
+                .iter()
+                .any(|person| person.device == devices[2] && person.link == LinkState::Reconnecting)
+                .then_some(()),
             _ => None,
         })
         .await
@@ -163,9 +170,11 @@ async fn meet(people: &mut [Peer]) -> RoomId {
     }
     let count = people.len();
     for peer in people {
-        peer.wait_room(room, "everybody online", |view| view.members.iter().filter(|member| member.online || member.me).count() == count)
-            .await
-            .unwrap();
+        peer.wait_room(room, "everybody online", |view| {
+            view.members.iter().filter(|member| member.online || member.me).count() == count
+        })
+        .await
+        .unwrap();
     }
     room
 }
@@ -194,6 +203,11 @@ async fn person(peer: &mut Peer, device: DeviceId, what: &str, holds: impl Fn(&P
 }
 
 fn decoded(peer: &Peer, device: DeviceId) -> u64 {
-    let of = |call: &CallView| call.people.iter().find(|person| person.device == device).map(|person| person.stats.frames_decoded);
-    peer.events.iter().rev().find_map(|(_, event)| if let Event::CallChanged { call: Some(call) } = event { of(call) } else { None }).unwrap_or(0)
+    let of =
+        |call: &CallView| call.people.iter().find(|person| person.device == device).map(|person| person.stats.frames_decoded);
+    peer.events
+        .iter()
+        .rev()
+        .find_map(|(_, event)| if let Event::CallChanged { call: Some(call) } = event { of(call) } else { None })
+        .unwrap_or(0)
 }

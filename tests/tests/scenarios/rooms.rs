@@ -32,7 +32,9 @@ async fn an_admin_sees_who_knocks_with_the_same_code_and_lets_them_in() {
     assert_eq!(code, knock.code, "both screens show one code");
     assert_eq!(ada.room(room).await.unwrap().members.len(), 1, "nobody is in before an admin says so");
     ada.request(Command::RoomApprove { room, device: ben.device() }).await.unwrap();
-    ben.wait("admission", |event| matches!(event, Event::JoinProgress { join: JoinView::Joined { .. } }).then_some(())).await.unwrap();
+    ben.wait("admission", |event| matches!(event, Event::JoinProgress { join: JoinView::Joined { .. } }).then_some(()))
+        .await
+        .unwrap();
     ben.wait_room(room, "both members", |view| view.members.len() == 2).await.unwrap();
     ada.say(room, "welcome").await.unwrap();
     ben.wait_message(room, "welcome").await.unwrap();
@@ -96,9 +98,11 @@ async fn whoever_was_away_gets_the_chat_from_any_member() {
     ben.join(&link, None).await.unwrap();
     cleo.join(&link, None).await.unwrap();
     for peer in [&mut ada, &mut ben, &mut cleo] {
-        peer.wait_room(room, "all three online", |view| view.members.iter().filter(|member| member.online || member.me).count() == 3)
-            .await
-            .unwrap();
+        peer.wait_room(room, "all three online", |view| {
+            view.members.iter().filter(|member| member.online || member.me).count() == 3
+        })
+        .await
+        .unwrap();
     }
     assert_eq!(cleo.stop().await.unwrap(), Some(0));
     ada.say(room, "written while Cleo was away").await.unwrap();
@@ -130,7 +134,9 @@ async fn a_revoked_member_is_cut_off_and_cannot_come_back_by_the_old_link() {
     let room = ada.create_room("Revoke", false).await.unwrap();
     let link = ada.invite(room, 5).await.unwrap();
     ben.join(&link, None).await.unwrap();
-    ada.wait_room(room, "Ben online", |view| view.members.iter().any(|member| member.device == ben.device() && member.online)).await.unwrap();
+    ada.wait_room(room, "Ben online", |view| view.members.iter().any(|member| member.device == ben.device() && member.online))
+        .await
+        .unwrap();
     ada.request(Command::RoomRevoke { room, device: ben.device() }).await.unwrap();
     ben.wait_room(room, "that it is out", |view| view.gone).await.unwrap();
     ada.say(room, "not for Ben").await.unwrap();
@@ -169,9 +175,11 @@ async fn edits_replies_reactions_and_deletions_reach_the_other_side() {
     ben.request(Command::ChatSend { room, body: "an answer".into(), reply_to: Some(first.id) }).await.unwrap();
     assert_eq!(ada.wait_message(room, "an answer").await.unwrap().reply_to, Some(first.id));
     ada.request(Command::ChatDelete { room, message: first.id }).await.unwrap();
-    ben.wait("the deletion", |event| matches!(event, Event::ChatMessage { message, .. } if message.id == first.id && message.deleted).then_some(()))
-        .await
-        .unwrap();
+    ben.wait("the deletion", |event| {
+        matches!(event, Event::ChatMessage { message, .. } if message.id == first.id && message.deleted).then_some(())
+    })
+    .await
+    .unwrap();
     let found = ben.request(Command::ChatSearch { query: "ANSWER".into(), room: None, limit: 10 }).await.unwrap();
     assert_eq!(found["messages"].as_array().unwrap().len(), 1);
     let refused = ben.ask(Command::ChatEdit { room, message: first.id, body: "not mine".into() }).await.unwrap().unwrap_err();

@@ -30,7 +30,11 @@ async fn a_one_shot_command_is_served_by_the_running_node() {
             .args(args)
             .output()
             .unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     };
     let (code, out, err) = run(&["chat", "send", "Shared", "from the side"]);
     assert_eq!(code, Some(0), "{out}{err}");
@@ -52,7 +56,11 @@ async fn one_shot_commands_work_without_a_running_node() {
         let mut command = std::process::Command::new(program("conclave-node").unwrap());
         command.arg("--data").arg(data.path().join("data")).args(["--insecure-store"]).args(args);
         let output = command.output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     };
     let (code, _, err) = run(&["id"]);
     assert_eq!(code, Some(4), "there is no identity yet: {err}");
