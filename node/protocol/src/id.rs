@@ -120,6 +120,10 @@ bytes_id!(
     CallId, 16, "call:"
 );
 bytes_id!(
+    /// A presence session: made of the room, its writer and what the writer drew. It is the group id of the MLS group.
+    SessionId, 32, "session:"
+);
+bytes_id!(
     /// An X25519 public key to which the room's secrets are sealed.
     SealKey, 32, "seal:"
 );

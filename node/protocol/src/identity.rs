@@ -110,6 +110,12 @@ impl DeviceKey {
         Signed { payload, sig }
     }
 
+    /// Signs what MLS asks its members to sign. RFC 9420 (5.1.2) puts a length and "MLS 1.0 " before it, so it is never the beginning of
+    /// anything that [`Self::sign`] signs.
+    pub(crate) fn sign_mls(&self, content: &[u8]) -> [u8; 64] {
+        self.signing.sign(content).to_bytes()
+    }
+
     /// Opens what [`seal`] made for this device in the same context.
     pub fn open_sealed(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotForMe> {
         let (ephemeral, ciphertext) = sealed.split_at_checked(32).ok_or(NotForMe)?;

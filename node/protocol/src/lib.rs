@@ -16,6 +16,7 @@ pub mod media;
 pub mod negotiation;
 pub mod proof;
 pub mod room;
+pub mod session;
 pub mod wire;
 
 mod allowance;

@@ -13,6 +13,7 @@ macro_rules! rules {
 mod acts;
 mod changes;
 pub mod record;
+mod standing;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

@@ -1,0 +1,12 @@
+//! The presence session: its rules, its bad inputs, and a simulation of many members in virtual time and from seeds. Real openmls.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
+
+#[path = "session/rules.rs"]
+mod rules;
+#[path = "live/support.rs"]
+#[allow(dead_code)]
+mod support;
+#[path = "session/world.rs"]
+#[allow(dead_code)]
+mod world;

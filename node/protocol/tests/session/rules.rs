@@ -1,0 +1,177 @@
+//! Each rule by itself, on a network that behaves.
+
+use std::time::Duration;
+
+use conclave_protocol::session::message::SessionFrame;
+use conclave_protocol::session::{Phase, SFRAME_LABEL, Sent};
+
+use crate::support::ms;
+use crate::world::{AclOp, World};
+
+fn all(members: usize) -> Vec<usize> {
+    (0..members).collect()
+}
+
+#[test]
+fn the_most_senior_creates_and_the_others_are_added() {
+    let mut world = World::new(4, 1);
+    all(4).into_iter().for_each(|node| world.start(node));
+    let took = world.run_until(ms(10_000), |world| world.is_one(&all(4))).unwrap();
+    assert!(took <= ms(3_500), "{took:?}");
+    assert_eq!(world.writer(&all(4)), Some(0));
+    assert!(all(4)[1..].iter().all(|node| world.nodes[*node].session().phase() == Phase::Member));
+}
+
+#[test]
+fn who_comes_to_a_session_has_its_key_within_a_second() {
+    let mut world = World::new(6, 2);
+    (0..5).for_each(|node| world.start(node));
+    world.run_until(ms(20_000), |world| world.is_one(&all(5))).unwrap();
+    world.run(ms(3_000));
+    world.start(5);
+    let took = world.run_until(ms(10_000), |world| world.is_one(&all(6))).unwrap();
+    assert!(took <= ms(1_000), "{took:?}");
+}
+
+#[test]
+fn what_is_sent_is_received_by_all_with_its_sender() {
+    let mut world = World::settled(5, 3);
+    assert!(matches!(world.send(2, b"hello"), Some(Sent::Now { .. })));
+    world.run(ms(500));
+    for node in [0, 1, 3, 4] {
+        assert_eq!(world.nodes[node].received, [(world.id(2), b"hello".to_vec())]);
+    }
+    assert!(world.nodes[2].received.is_empty());
+}
+
+#[test]
+fn every_frame_reads_back_as_it_was_written() {
+    let mut world = World::new(3, 4);
+    world.tap = Some(Box::new(|_, _, _, frame| {
+        assert_eq!(SessionFrame::decode(&frame.encode()).as_ref(), Ok(frame));
+        None
+    }));
+    all(3).into_iter().for_each(|node| world.start(node));
+    world.run_until(ms(10_000), |world| world.is_one(&all(3))).unwrap();
+    world.send(1, b"x");
+    world.run(ms(500));
+    assert_eq!(world.nodes[2].received.len(), 1);
+}
+
+#[test]
+fn the_exporter_gives_all_the_same_and_the_epoch_before_is_kept() {
+    let mut world = World::settled(4, 5);
+    let (session, epoch, key) = world.nodes[0].state().unwrap();
+    world.crash(3);
+    let without: Vec<usize> = all(3);
+    world.run_until(ms(10_000), |world| world.is_one(&without)).unwrap();
+    assert!(world.nodes[1].state().unwrap().1 > epoch);
+    let old = |world: &World| world.nodes[1].session().exporter(&session, epoch, SFRAME_LABEL, b"", 32);
+    assert_eq!(old(&world).as_deref(), Some(&key), "500 ms after a removal");
+    let epochs = world.nodes[1].session().epochs();
+    assert!(epochs.last().unwrap().accept_until.is_none() && epochs[0].accept_until.is_some());
+    world.run(ms(700));
+    assert_eq!(old(&world), None);
+    let current = world.nodes[1].epoch().unwrap();
+    let other = |node: usize| world.nodes[node].session().exporter(&current.session, current.epoch, "other", b"c", 20);
+    assert!(other(1).is_some() && other(1) == other(2));
+}
+
+#[test]
+fn a_lost_writer_is_replaced_by_the_next_senior() {
+    let mut world = World::settled(5, 6);
+    world.crash(0);
+    let rest: Vec<usize> = (1..5).collect();
+    let took = world.run_until(ms(30_000), |world| world.is_one(&rest)).unwrap();
+    assert!(took <= ms(12_000), "{took:?}");
+    assert_eq!(world.writer(&rest), Some(1));
+}
+
+#[test]
+fn a_revoked_device_is_removed_at_once_and_the_gate_is_closed_before() {
+    let mut world = World::settled(5, 7);
+    let banned = world.id(4);
+    let known = world.write_acl(AclOp::Revoke(banned));
+    world.learn(2, known);
+    assert!(world.nodes[2].session().is_gated(&world.nodes[2].acl));
+    assert!(world.nodes[2].cut.contains(&banned));
+    assert_eq!(world.send(2, b"not for the banned"), Some(Sent::Queued));
+    let rest: Vec<usize> = (0..4).collect();
+    let took = world.run_until(ms(10_000), |world| world.is_one(&rest)).unwrap();
+    assert!(took <= ms(1_000), "{took:?}");
+    world.run(ms(300));
+    assert_eq!(world.nodes[1].received.last().unwrap().1, b"not for the banned");
+    assert!(world.nodes[4].received.is_empty());
+}
+
+#[test]
+fn two_parts_become_one_session_of_the_senior_writer() {
+    let mut world = World::settled(6, 8);
+    world.part(vec![0, 0, 0, 1, 1, 1]);
+    let (left, right) = ([0, 1, 2], [3, 4, 5]);
+    world.run_until(ms(40_000), |world| world.is_one(&left) && world.is_one(&right)).unwrap();
+    world.part(vec![0; 6]);
+    let took = world.run_until(ms(40_000), |world| world.is_one(&all(6))).unwrap();
+    assert!(took <= ms(6_000), "{took:?}");
+    assert_eq!(world.writer(&all(6)), Some(0));
+}
+
+#[test]
+fn a_session_of_one_never_attracts_a_larger() {
+    let mut world = World::new(5, 9);
+    world.parts = vec![1, 0, 0, 0, 0];
+    all(5).into_iter().for_each(|node| world.start(node));
+    let rest: Vec<usize> = (1..5).collect();
+    world.run_until(ms(20_000), |world| world.is_one(&rest) && world.is_one(&[0])).unwrap();
+    let before = world.nodes[1].state().unwrap().0;
+    world.part(vec![0; 5]);
+    world.run_until(ms(20_000), |world| world.is_one(&all(5))).unwrap();
+    assert_eq!(world.nodes[0].state().unwrap().0, before, "the senior came to the larger one");
+}
+
+#[test]
+fn a_member_out_of_the_writers_reach_stays_in() {
+    let mut world = World::new(4, 10);
+    world.set_apart(0, 3, true);
+    all(4).into_iter().for_each(|node| world.start(node));
+    world.run_until(ms(20_000), |world| world.is_one(&all(4))).unwrap();
+    let epoch = world.nodes[0].state().unwrap().1;
+    world.run(ms(20_000));
+    assert!(world.is_one(&all(4)));
+    assert_eq!(world.nodes[0].state().unwrap().1, epoch, "nobody was removed and added again");
+    world.crash(2);
+    let rest = [0, 1, 3];
+    world.run_until(ms(20_000), |world| world.is_one(&rest)).expect("the commit is fetched from another member");
+}
+
+#[test]
+fn a_restarted_member_comes_back_with_one_leaf() {
+    let mut world = World::settled(4, 11);
+    world.run(ms(12_000));
+    world.crash(2);
+    world.run(ms(1_000));
+    world.start(2);
+    let took = world.run_until(ms(30_000), |world| world.is_one(&all(4))).unwrap();
+    assert!(took <= ms(3_000), "{took:?}");
+}
+
+#[test]
+fn a_leaver_is_removed_after_two_seconds() {
+    let mut world = World::settled(4, 12);
+    world.nodes[3].session.as_mut().unwrap().leave();
+    let leave = world.nodes[3].session.as_mut().unwrap().poll_output();
+    let Some(conclave_protocol::session::SessionOutput::Send { frame, .. }) = leave else { panic!() };
+    let leaver = world.id(3);
+    for node in 0..3 {
+        world.deliver(node, leaver, (*frame).clone());
+    }
+    world.crash(3);
+    let took = world.run_until(ms(20_000), |world| world.is_one(&[0, 1, 2])).unwrap();
+    assert!(took >= Duration::from_secs(2) && took <= ms(3_500), "{took:?}");
+}
+
+#[test]
+fn a_session_can_be_moved_between_threads() {
+    fn is_send<T: Send>() {}
+    is_send::<conclave_protocol::session::Session>();
+}
