@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use egui::{Context, Ui, ViewportCommand};
 
 use crate::backend::Backend;
+use crate::first_frame::FirstFrame;
 use crate::intent::Intent;
 use crate::keys::{self, KeyInput};
 use crate::screen::call::{CallScreen, call_ui, window_title};
@@ -34,6 +35,7 @@ pub struct App {
     textures: Textures,
     clock: Clock,
     title: String,
+    first_frame: FirstFrame,
 }
 
 impl App {
@@ -46,6 +48,7 @@ impl App {
             textures: Textures::default(),
             clock,
             title: String::new(),
+            first_frame: FirstFrame::from_env(),
         };
         let effects = app.state.start();
         app.carry_out(ctx, effects);
@@ -148,6 +151,7 @@ impl App {
 
 impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.first_frame.tick(ctx);
         self.take_in(ctx);
     }
 

@@ -8,6 +8,7 @@ pub mod app;
 pub mod args;
 pub mod backend;
 pub mod clock;
+pub mod first_frame;
 pub mod intent;
 pub mod keys;
 pub mod screen;

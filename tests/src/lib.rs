@@ -11,4 +11,6 @@ pub mod painter;
 pub mod peer;
 pub mod probe;
 pub mod process;
+pub mod shot;
 pub mod sound;
+pub mod window;

@@ -18,7 +18,7 @@ use crate::theme::{Palette, Weight, fill_icon, font, space};
 use crate::widget::Draw;
 use crate::widget::avatar::Person;
 use crate::widget::chat::{ChatView, chat_ui};
-use crate::widget::composer::{ComposerView, composer_ui};
+use crate::widget::composer::{ComposerView, composer_ui, focus_when_opened};
 use crate::widget::controls::{Button, IconButton, Tone, count_badge, focus_ring, muted, named_tooltip};
 use crate::widget::invite::InviteView;
 use crate::widget::people::PeopleView;
@@ -265,6 +265,7 @@ fn chat_panel_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
     panel_head(ui, &draw.t("chat-title"), Intent::OpenPanel(None), draw);
     if let (Some(chat), Some(composer)) = (&view.chat, &view.composer) {
         let frame = Frame::new().inner_margin(Margin { left: 0, right: 0, top: 6, bottom: 0 });
+        focus_when_opened(ui, composer.room);
         Side::bottom("call_composer").show_separator_line(false).frame(frame).show(ui, |ui| composer_ui(ui, composer, draw));
         chat_ui(ui, chat, draw);
     }

@@ -162,6 +162,16 @@ pub fn composer_id(room: RoomId) -> Id {
     Id::new(("composer", room))
 }
 
+/// Whoever opens the chat of a call wants to write: the cursor is there from the first frame that shows it.
+pub fn focus_when_opened(ui: &Ui, room: RoomId) {
+    let id = composer_id(room);
+    let (key, pass) = (id.with("shown"), ui.ctx().cumulative_pass_nr());
+    let shown = ui.data_mut(|data| std::mem::replace(data.get_temp_mut_or(key, 0_u64), pass));
+    if shown + 1 < pass {
+        ui.memory_mut(|memory| memory.request_focus(id));
+    }
+}
+
 fn keys(ui: &Ui, view: &ComposerView, draw: &mut Draw<'_>) {
     let (enter, up, escape) = ui.input_mut(|input| {
         (

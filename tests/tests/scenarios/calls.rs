@@ -161,7 +161,7 @@ async fn on(lan: &Lan, host: usize, name: &str) -> Peer {
 }
 
 /// The first founds a room, the others join, and all are online to all.
-async fn meet(people: &mut [Peer]) -> RoomId {
+pub(crate) async fn meet(people: &mut [Peer]) -> RoomId {
     let (first, others) = people.split_first_mut().unwrap();
     let room = first.create_room("Call", false).await.unwrap();
     let link = first.invite(room, others.len() as u32).await.unwrap();
@@ -179,7 +179,7 @@ async fn meet(people: &mut [Peer]) -> RoomId {
     room
 }
 
-fn join(room: RoomId, camera: &str) -> Command {
+pub(crate) fn join(room: RoomId, camera: &str) -> Command {
     Command::CallJoin { room, mic: Some("tone".into()), mic_on: false, camera: Some(camera.into()), speaker: Some("null".into()) }
 }
 
