@@ -187,6 +187,16 @@ impl Peer {
         self.profile.device
     }
 
+    /// Where it listens, as it said last.
+    pub fn listening(&self) -> Vec<String> {
+        let said = self.events.iter().rev().find_map(|(_, event)| match event {
+            Event::Listening { listening } => Some(listening),
+            Event::Ready { listening, .. } if !listening.is_empty() => Some(listening),
+            _ => None,
+        });
+        said.cloned().unwrap_or_default()
+    }
+
     /// What it wrote to standard error.
     pub fn log(&self) -> String {
         std::fs::read_to_string(log_path(self.data.path(), &self.name)).unwrap_or_default()
