@@ -7,6 +7,7 @@ mod identity;
 mod joins;
 mod links;
 mod rooms;
+mod sessions;
 mod views;
 mod whereabouts;
 
@@ -80,10 +81,14 @@ pub(crate) async fn spawn(
         use rand_core::Rng;
         rng().next_u64()
     };
+    let started = Instant::now();
     let mut rooms = BTreeMap::new();
     for (id, loaded) in loaded {
         match Room::load(me.in_rooms()?, id, loaded.records, incarnation) {
-            Ok(room) => drop(rooms.insert(id, RoomEntry::new(room, chat::read_mark(loaded.read_mark), incarnation))),
+            Ok(room) => {
+                let session = sessions::begin(id, &me.device, started.elapsed());
+                rooms.insert(id, RoomEntry::new(room, chat::read_mark(loaded.read_mark), incarnation, session));
+            }
             // One room that cannot be read does not take the others with it; its records stay where they are.
             Err(error) => {
                 tracing::error!(%error, "a room could not be opened");
@@ -92,7 +97,6 @@ pub(crate) async fn spawn(
             }
         }
     }
-    let started = Instant::now();
     let driver = Driver {
         links: Links::new(net.clone()),
         joins: Joins::default(),
@@ -186,6 +190,7 @@ impl Driver {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut farewell = None;
         loop {
+            let sessions_due = self.sessions_due();
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request { command: Command::Shutdown {}, reply }) => {
@@ -206,6 +211,7 @@ impl Driver {
                 Some(event) = self.calls.mesh_events.recv() => self.handle_mesh(event),
                 Some(done) = self.calls.done.recv() => self.handle_media_done(done),
                 _ = tick.tick() => self.handle_tick().await,
+                () = tokio::time::sleep_until(sessions_due.into()) => self.handle_sessions_tick(),
             }
             self.tell_changes();
         }
@@ -214,6 +220,8 @@ impl Driver {
 
     async fn shut_down(mut self, farewell: Option<oneshot::Sender<Result<Reply, CommandError>>>) {
         self.leave_for_good().await;
+        let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+        rooms.into_iter().for_each(|room| self.leave_session(room));
         self.net.shutdown().await;
         let closed = self.store.close().await;
         if let Err(error) = &closed {
@@ -434,6 +442,7 @@ impl Driver {
 
     async fn handle_link_down(&mut self, key: links::LinkKey, was_online: bool) {
         self.dirty.insert(key.room);
+        self.session_disconnected(&key);
         if was_online {
             self.publish(Event::MemberOnline { room: key.room, device: key.device, online: false });
         }
@@ -500,7 +509,10 @@ impl Driver {
     }
 
     /// The secrets by which streams are proved, as the rooms now have them.
-    fn share_secrets(&self) {
+    fn share_secrets(&mut self) {
+        for entry in self.rooms.values_mut() {
+            entry.session.set_secrets(entry.room.acl().secrets());
+        }
         let of = |entry: &RoomEntry| entry.room.acl().secrets().to_vec();
         self.links.set_secrets(Arc::new(self.rooms.iter().map(|(room, entry)| (*room, of(entry))).collect()));
     }

@@ -14,7 +14,7 @@ use conclave_protocol::knock::{
     Admitted, Challenge, DoorMessage, Doorkeeper, DoorkeeperOutput, Knock, Knocker, Rooms, SignedKnock,
 };
 use conclave_protocol::link::Link;
-use conclave_protocol::live::{LiveFrame, MAX_LIVE_FRAME, MAX_TOLD_ADDRESSES, MAX_TOLD_DEVICES, MediaState};
+use conclave_protocol::live::{LiveFrame, LivePayload, MAX_LIVE_FRAME, MAX_TOLD_ADDRESSES, MAX_TOLD_DEVICES, MediaState};
 use conclave_protocol::log::acl::{ACL_LABEL, AclOp, Role};
 use conclave_protocol::log::op::{EquivocationProof, OP_LABEL, OP_PADDING, Op};
 use conclave_protocol::log::sync::{MAX_ROOM_FRAME, RoomFrame};
@@ -48,6 +48,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("knock", knock),
     ("knock_talk", knock_talk),
     ("live_frame", live_frame),
+    ("live_payload", live_payload),
     ("room_proof", room_proof),
     ("depacketizer", depacketizer),
     ("jitter", jitter),
@@ -212,19 +213,26 @@ impl Rooms for Nowhere {
     }
 }
 
-/// A presence moves a call, and a signal a negotiation, without a panic.
+/// A presence moves a call without a panic.
+pub fn live_payload(data: &[u8]) {
+    let Ok(payload) = decode::<LivePayload>(data) else { return };
+    assert_eq!(decode::<LivePayload>(&encode(&payload)).as_ref(), Ok(&payload));
+    let LivePayload::Presence(presence) = payload else { return };
+    let mut call = Call::new(DeviceId([1; 32]), 1);
+    call.join(MediaState::default(), Duration::ZERO, 0, &mut Counting(5));
+    call.handle_presence(DeviceId([2; 32]), presence, Duration::from_secs(1));
+    call.handle_timeout(Duration::from_secs(9));
+    while call.poll_output().is_some() {}
+    assert!(call.peers().count() <= 1);
+}
+
+/// A signal moves a negotiation without a panic.
 pub fn live_frame(data: &[u8]) {
     let Ok(frame) = decode_within::<LiveFrame>(data, MAX_LIVE_FRAME) else { return };
     assert_eq!(decode::<LiveFrame>(&encode(&frame)).as_ref(), Ok(&frame));
     match frame {
-        LiveFrame::Presence(presence) => {
-            let mut call = Call::new(DeviceId([1; 32]), 1);
-            call.join(MediaState::default(), Duration::ZERO, 0, &mut Counting(5));
-            call.handle_presence(DeviceId([2; 32]), presence, Duration::from_secs(1));
-            call.handle_timeout(Duration::from_secs(9));
-            while call.poll_output().is_some() {}
-            assert!(call.peers().count() <= 1);
-        }
+        // The target of session frames has these.
+        LiveFrame::Session(_) => {}
         LiveFrame::Signal(signal) => {
             let device = WORLD.with_borrow(|world| world.founder.key.clone());
             let mut ledger = FingerprintLedger::new(device.id(), [9; 32]);

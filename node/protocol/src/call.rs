@@ -41,15 +41,8 @@ pub enum CallEnd {
 /// What a [`Call`] wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallOutput {
-    /// Send this to every member of the room whose live stream stands.
-    Broadcast(Presence),
-    /// Send this to one member.
-    SendTo {
-        /// Whom.
-        device: DeviceId,
-        /// What.
-        presence: Presence,
-    },
+    /// Tell this to every member of the room who is here.
+    Say(Presence),
     /// This device is in the call: start its media.
     Joined(CallId),
     /// The call goes on under another id. Every peer was removed before; those who are there already are added after.
@@ -178,10 +171,9 @@ impl Call {
         self.take(change, now);
     }
 
-    /// A live stream to a member stands: it is told where this device is.
-    pub fn handle_stream_opened(&mut self, device: DeviceId, now: Duration) {
-        let presence = self.presence(now);
-        self.outputs.push_back(CallOutput::SendTo { device, presence });
+    /// Members came who have heard nothing yet: they are told where this device is.
+    pub fn handle_newcomers(&mut self, now: Duration) {
+        self.say_soon(now);
     }
 
     /// A member does not belong to the room any more.
@@ -375,7 +367,7 @@ impl Call {
         self.said_at = Some(now);
         self.unsaid = false;
         let presence = self.presence(now);
-        self.outputs.push_back(CallOutput::Broadcast(presence));
+        self.outputs.push_back(CallOutput::Say(presence));
     }
 
     fn presence(&mut self, now: Duration) -> Presence {

@@ -1,6 +1,7 @@
 //! Presence: who is in the call of a room now, as far as is heard. It never tells who belongs to the room: only the log does.
 //!
-//! A live stream carries [`LiveFrame`]s once the room proof is done and the other side is in the roster.
+//! A live stream carries [`LiveFrame`]s once the room proof is done and the other side is in the roster. What all are told travels in
+//! the room's presence session ([`crate::session`]) as a [`LivePayload`]; what only the two need travels beside it.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use crate::id::{CallId, DeviceId};
 use crate::link::MAX_ADDRESS_LEN;
 use crate::negotiation::Signal;
 use crate::open_enum::open_enum;
+use crate::session::message::SessionFrame;
 
 /// Longest frame of a live stream, in bytes.
 pub const MAX_LIVE_FRAME: usize = 64 * 1024;
@@ -31,12 +33,21 @@ open_enum! {
     /// What travels on a live stream.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub enum LiveFrame {
-        /// Whether the sender is in the call, and what it sends there.
-        0 => Presence(Presence),
+        /// A message of the room's presence session.
+        0 => Session(SessionFrame),
         /// Negotiation of the media between the two.
         1 => Signal(Signal),
         /// Where members may be reached, so that one address in a link is enough for everyone to find everyone.
         2 => Whereabouts(Whereabouts),
+    }
+}
+
+open_enum! {
+    /// What a member tells all others, sealed as a message of the presence session.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub enum LivePayload {
+        /// Whether the sender is in the call, and what it sends there.
+        0 => Presence(Presence),
     }
 }
 

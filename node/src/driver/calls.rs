@@ -11,7 +11,7 @@ use conclave_media::error::MediaError;
 use conclave_media::video::VideoPreview;
 use conclave_protocol::call::{CallEnd, CallOutput, MAX_PEOPLE};
 use conclave_protocol::id::{CallId, DeviceId, RoomId};
-use conclave_protocol::live::{Departure, LiveFrame, MAX_LIVE_FRAME, MediaState};
+use conclave_protocol::live::{Departure, LiveFrame, LivePayload, MAX_LIVE_FRAME, MediaState};
 use conclave_protocol::wire;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -175,21 +175,7 @@ impl Driver {
         let mut failed = None;
         while let Some(output) = self.rooms.get_mut(&room).and_then(|entry| entry.call.poll_output()) {
             match output {
-                CallOutput::Broadcast(presence) => {
-                    let frame = wire::encode(&LiveFrame::Presence(presence));
-                    let Some(entry) = self.rooms.get(&room) else { continue };
-                    // A stream may stand to someone who was removed, or whose admission is not known here yet.
-                    let members = |device: &DeviceId| entry.room.acl().is_member(device);
-                    self.links
-                        .of_room(room, StreamName::Live)
-                        .filter(|link| members(&link.key.device))
-                        .for_each(|link| link.send_if_room(&frame));
-                }
-                CallOutput::SendTo { device, presence } => {
-                    if let Some(link) = self.links.by_key(LinkKey { device, room, name: StreamName::Live }) {
-                        link.send_if_room(&wire::encode(&LiveFrame::Presence(presence)));
-                    }
-                }
+                CallOutput::Say(presence) => self.say(room, &LivePayload::Presence(presence)),
                 CallOutput::Joined(call) => {
                     if let Err(error) = self.start_mesh(room, call, MyMediaView::default()) {
                         let now = self.now();
@@ -486,7 +472,7 @@ impl Driver {
         }
     }
 
-    fn carry_out(&mut self, room: RoomId) {
+    pub(super) fn carry_out(&mut self, room: RoomId) {
         if let Err(error) = self.run_call(room) {
             self.publish(Event::Problem { error: error.into() });
         }
@@ -515,10 +501,12 @@ impl Driver {
         if let Some(entry) = self.rooms.get_mut(&key.room)
             && entry.room.acl().is_member(&key.device)
         {
-            entry.call.handle_stream_opened(key.device, now);
+            // A new stream: what was said over one before it may be lost.
+            entry.session.handle_disconnected(&key.device);
+            entry.session.handle_connected(key.device, now);
             self.tell_whereabouts(key);
         }
-        self.carry_out(key.room);
+        self.run_session(key.room);
     }
 
     pub(super) async fn handle_live_frame(&mut self, link: LinkId, frame: &[u8]) {
@@ -530,7 +518,10 @@ impl Driver {
             return;
         }
         match wire::decode_within::<LiveFrame>(frame, MAX_LIVE_FRAME) {
-            Ok(LiveFrame::Presence(presence)) => entry.call.handle_presence(key.device, presence, now),
+            Ok(LiveFrame::Session(frame)) => {
+                entry.session.handle_frame(key.device, frame, &entry.room, now);
+                self.run_session(key.room);
+            }
             Ok(LiveFrame::Signal(signal)) => {
                 if let Some(active) = self.active_in(key.room) {
                     active.mesh.signal(key.device, signal);
@@ -543,7 +534,6 @@ impl Driver {
                 self.links.close(link);
             }
         }
-        self.carry_out(key.room);
     }
 
     pub(super) fn handle_mesh(&mut self, event: MeshEvent) {

@@ -10,10 +10,11 @@ use conclave_protocol::log::acl::Role;
 use conclave_protocol::log::sync::{MAX_BATCH_BYTES, MAX_BATCH_OPS, RoomFrame, batches};
 use conclave_protocol::room::record::Record;
 use conclave_protocol::room::{Applied, CreateRoom, Refusal, Room, RoomChange};
+use conclave_protocol::session::Session;
 use conclave_protocol::wire::Signed;
 
-use super::Driver;
 use super::links::LinkId;
+use super::{Driver, sessions};
 use crate::command::Reply;
 use crate::error::{CommandError, ErrorCode};
 use crate::event::Event;
@@ -29,15 +30,17 @@ pub(super) struct RoomEntry {
     pub(super) room: Room,
     pub(super) read: ReadMark,
     pub(super) call: Call,
+    /// The members who are here now, and the keys they share.
+    pub(super) session: Session,
     /// Those in the call who are known to record.
     pub(super) recorders: BTreeSet<DeviceId>,
 }
 
 impl RoomEntry {
-    /// `session`: random at each start of the node.
-    pub(super) fn new(room: Room, read: ReadMark, session: u64) -> Self {
-        let call = Call::new(room.me(), session);
-        Self { room, read, call, recorders: BTreeSet::new() }
+    /// `incarnation`: random at each start of the node.
+    pub(super) fn new(room: Room, read: ReadMark, incarnation: u64, session: Session) -> Self {
+        let call = Call::new(room.me(), incarnation);
+        Self { room, read, call, session, recorders: BTreeSet::new() }
     }
 }
 
@@ -95,8 +98,10 @@ impl Driver {
     pub(super) async fn adopt(&mut self, room: Room, applied: Applied, extra: Batch) -> Result<(), CommandError> {
         let id = room.id();
         self.store.commit(to_disk(id, &applied.records).then(extra)).await?;
-        self.rooms.insert(id, RoomEntry::new(room, ReadMark::default(), self.incarnation));
+        let session = sessions::begin(id, &self.me.device, self.now());
+        self.rooms.insert(id, RoomEntry::new(room, ReadMark::default(), self.incarnation, session));
         self.share_secrets();
+        self.run_session(id);
         self.dirty.insert(id);
         self.reach_members(id).await;
         Ok(())
@@ -133,6 +138,7 @@ impl Driver {
             }
         }
         self.store.commit(Batch::new().delete_room(&room)).await?;
+        self.leave_session(room);
         self.links.close_room(room);
         self.rooms.remove(&room);
         self.dirty.remove(&room);
@@ -263,7 +269,10 @@ impl Driver {
                 }
                 self.review_wanted().await;
             }
-            RoomChange::AclChanged => self.review_door(room).await,
+            RoomChange::AclChanged => {
+                self.session_acl_changed(room);
+                self.review_door(room).await;
+            }
             RoomChange::SecretsChanged => self.share_secrets(),
             RoomChange::Frozen(device) => self.publish(Event::MemberEquivocated { room, device }),
             RoomChange::Message { id, after, at_end } => {

@@ -11,13 +11,14 @@ use conclave_node::net::{FrameReader, FrameWriter, Net, NetConfig, NetEvent, Str
 use conclave_node::store::Store;
 use conclave_node::view::StreamKind;
 use conclave_protocol::chat::Text;
-use conclave_protocol::id::{CallId, DeviceId, RoomId};
+use conclave_protocol::id::{DeviceId, RoomId, SessionId};
 use conclave_protocol::identity::{DeviceKey, DeviceList, MemberCard};
-use conclave_protocol::live::{InCall, LiveFrame, MediaState, Presence, Whereabout, Whereabouts};
+use conclave_protocol::live::{LiveFrame, Whereabout, Whereabouts};
 use conclave_protocol::log::sync::RoomFrame;
 use conclave_protocol::proof::{ProofContext, Prover};
 use conclave_protocol::room::record::Record;
 use conclave_protocol::room::{Me, Room};
+use conclave_protocol::session::message::{Fetch, JoinReq, Leave, SealedPresence, SessionFrame};
 use conclave_protocol::wire::{self, Signed};
 use conclave_tests::peer::{Peer, PeerOptions};
 use conclave_tests::process::rss_kib;
@@ -32,16 +33,16 @@ const BUSY: Duration = Duration::from_secs(20);
 async fn case_10_a_claim_that_would_last_for_ever_binds_only_who_makes_it() {
     let mut stage = Stage::set().await;
     let mut live = stage.mallory.open(&stage.ada, StreamName::Live).await.expect("a member may open");
-    // Its last counter and its last moment, in a call of its own; and every address of the others is elsewhere.
+    // Its last counter, in a session of its own; and every address of the others is elsewhere.
     for counter in [u64::MAX, 0, u64::MAX] {
-        live.presence(counter, u64::MAX).await;
+        live.session_frames(&stage.mallory, counter).await;
     }
     let elsewhere = (1..=250_u8).map(|host| format!("/ip4/203.0.113.{host}/tcp/9"));
     let told =
         [stage.ada.device(), stage.ben.device()].map(|device| Whereabout { device, addresses: elsewhere.clone().collect() });
     live.say(&wire::encode(&LiveFrame::Whereabouts(Whereabouts::new(told)))).await;
     // What it says next does not count, for it was said in the past of that counter; the others go on meeting.
-    live.presence(1, 0).await;
+    live.session_frames(&stage.mallory, 1).await;
     stage.honest_meet().await;
     stage.assert_well().await;
 }
@@ -56,11 +57,11 @@ async fn case_11_a_flood_of_links_and_frames_is_capped() {
             drop(link);
         }
     }
-    // Frames as fast as the stream takes them: presences, and summaries that are each to be answered.
+    // Frames as fast as the stream takes them: of the session, and summaries that are each to be answered.
     if let Some(mut live) = stage.mallory.open(&stage.ada, StreamName::Live).await {
         let flood = async {
-            for counter in 1..100_000 {
-                live.presence(counter, counter).await;
+            for counter in 1..25_000 {
+                live.session_frames(&stage.mallory, counter).await;
             }
         };
         let _ = tokio::time::timeout(BUSY, flood).await;
@@ -131,7 +132,7 @@ async fn case_13_what_a_non_member_publishes_is_dropped() {
         for name in [StreamName::Room, StreamName::Live] {
             if let Some(mut link) = stage.mallory.open(victim, name).await {
                 let _ = link.writer.feed(&op).await;
-                link.presence(1, 1).await;
+                link.session_frames(&stage.mallory, 1).await;
                 link.ended().await;
             }
         }
@@ -313,11 +314,19 @@ impl Link {
         let _ = self.writer.feed(frame).await;
     }
 
-    async fn presence(&mut self, counter: u64, joined_ms: u64) {
-        let call = CallId([9; 16]);
-        let in_call = InCall { call, joined_ms, seated: true, media: MediaState::default(), level: 0 };
-        let presence = Presence { session: 1, counter, in_call: Some(in_call) };
-        self.say(&wire::encode(&LiveFrame::Presence(presence))).await;
+    /// One of each that anybody can make: a request to be added, a presence under no secret, a request for commits, a goodbye.
+    async fn session_frames(&mut self, mallory: &Mallory, counter: u64) {
+        let session = SessionId([9; 32]);
+        let join = JoinReq { device: mallory.device(), session, counter, key_package: vec![1; 300] };
+        let frames = [
+            SessionFrame::JoinReq(join.sign(&mallory.device.key, &mallory.room.id())),
+            SessionFrame::Presence(SealedPresence { sealed: vec![counter as u8; 200] }),
+            SessionFrame::Fetch(Fetch { session, epoch: counter }),
+            SessionFrame::Leave(Leave { session }),
+        ];
+        for frame in frames {
+            self.say(&wire::encode(&LiveFrame::Session(frame))).await;
+        }
     }
 
     /// Waits until the victim ends it, past whatever it has sent.

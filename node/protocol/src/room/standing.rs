@@ -33,6 +33,10 @@ impl Acl for Room {
     fn rank(&self, device: &DeviceId) -> Option<usize> {
         self.authority.rank(device)
     }
+
+    fn is_only_member(&self) -> bool {
+        self.acl.roster().all(|member| member.device == self.me())
+    }
 }
 
 impl Room {

@@ -17,4 +17,8 @@ pub trait Acl {
     fn is_member(&self, device: &DeviceId) -> bool;
     /// Its place in the order of admission; a lower number is senior. Never changes while the device is a member.
     fn rank(&self, device: &DeviceId) -> Option<usize>;
+    /// Nobody else belongs to the room: there is no session of others to wait for.
+    fn is_only_member(&self) -> bool {
+        false
+    }
 }

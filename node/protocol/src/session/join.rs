@@ -64,7 +64,8 @@ impl Session {
                         && acl.rank(peer).is_some_and(|rank| Some(rank) < mine)
                 };
                 let seniors = u32::try_from(self.connected.iter().filter(is_senior).count()).unwrap_or(u32::MAX);
-                let at = since + CREATE_AFTER + CREATE_AFTER.saturating_mul(seniors);
+                let wait = CREATE_AFTER + CREATE_AFTER.saturating_mul(seniors);
+                let at = if acl.is_only_member() { since } else { since + wait };
                 if at <= now && !self.excluded.contains_key(&self.me) {
                     self.alone_since = None;
                     self.create_session(acl, now);

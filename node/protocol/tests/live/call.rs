@@ -68,17 +68,9 @@ impl World {
             }
             assert!(me.connected.len() < MAX_PEOPLE);
             me.log.push((self.now, output.clone()));
-            let presence = match output {
-                CallOutput::Broadcast(presence) => presence,
-                CallOutput::SendTo { presence, .. } => presence,
-                _ => continue,
-            };
-            let only = match output {
-                CallOutput::SendTo { device, .. } => Some(device),
-                _ => None,
-            };
+            let CallOutput::Say(presence) = output else { continue };
             for to in 0..self.members.len() {
-                if to != index && only.is_none_or(|only| only == device(to)) {
+                if to != index {
                     let delay = 1 + self.rng.below(self.delay_ms);
                     self.flying.push((self.now + ms(delay), index, to, presence));
                 }
@@ -95,8 +87,8 @@ impl World {
             let arrived: Vec<_> = self.flying.extract_if(.., |(at, ..)| *at <= now).collect();
             for (_, from, to, presence) in arrived {
                 if self.members[to].alive && self.parts[from] == self.parts[to] {
-                    let bytes = wire::encode(&LiveFrame::Presence(presence));
-                    let Ok(LiveFrame::Presence(presence)) = wire::decode(&bytes) else { panic!() };
+                    let bytes = wire::encode(&LivePayload::Presence(presence));
+                    let Ok(LivePayload::Presence(presence)) = wire::decode(&bytes) else { panic!() };
                     self.members[to].call.handle_presence(device(from), presence, now);
                     self.drain(to);
                 }
@@ -292,7 +284,7 @@ fn what_one_sends_is_told_at_once_but_not_more_than_ten_times_a_second() {
         world.run(10);
     }
     world.run(200);
-    let said = world.members[0].log.iter().filter(|(when, output)| *when >= at && matches!(output, CallOutput::Broadcast(_)));
+    let said = world.members[0].log.iter().filter(|(when, output)| *when >= at && matches!(output, CallOutput::Say(_)));
     assert!((5..=14).contains(&said.count()));
     let seen = world.members[1].call.participant(&device(0)).unwrap();
     assert_eq!((seen.media.mic, seen.media.camera), (false, true), "the last state arrives");
@@ -411,12 +403,12 @@ proptest! {
     #[test]
     fn any_flipped_bit_or_cut_of_a_presence_is_an_error_or_a_value(bit in 0_usize..1_000, cut in 0_usize..100) {
         let in_call = InCall { call: CallId([7; 16]), joined_ms: 9, seated: true, media: MediaState::default(), level: 3 };
-        let frame = LiveFrame::Presence(Presence { session: 1, counter: 2, in_call: Some(in_call) });
+        let frame = LivePayload::Presence(Presence { session: 1, counter: 2, in_call: Some(in_call) });
         let mut bytes = wire::encode(&frame);
-        prop_assert!(wire::decode::<LiveFrame>(&bytes[..cut % bytes.len()]).is_err());
+        prop_assert!(wire::decode::<LivePayload>(&bytes[..cut % bytes.len()]).is_err());
         let at = bit % (bytes.len() * 8);
         bytes[at / 8] ^= 1 << (at % 8);
-        if let Ok(LiveFrame::Presence(presence)) = wire::decode(&bytes) {
+        if let Ok(LivePayload::Presence(presence)) = wire::decode(&bytes) {
             let mut call = Call::new(device(0), 1);
             call.join(MediaState::default(), ms(0), 0, &mut Seeded(1));
             call.handle_presence(device(1), presence, ms(1));
@@ -425,6 +417,6 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_live_frame_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = wire::decode_within::<LiveFrame>(&bytes, MAX_LIVE_FRAME);
+        let _ = wire::decode_within::<LivePayload>(&bytes, MAX_LIVE_FRAME);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use conclave_protocol::id::{CallId, DeviceId, RoomId};
+use conclave_protocol::id::{CallId, DeviceId, RoomId, SessionId};
 use conclave_protocol::knock::{Admitted, Challenge, DoorMessage, Knock, KnockMessage, Refused, SignedKnock, Waiting};
-use conclave_protocol::live::{InCall, LiveFrame, MediaState, Presence};
+use conclave_protocol::live::{InCall, LiveFrame, LivePayload, MediaState, Presence};
 use conclave_protocol::media::packetizer::{Packetizer, audio_payload};
 use conclave_protocol::negotiation::SignalBody;
 use conclave_protocol::proof::{ProofContext, Prover, Verifier};
+use conclave_protocol::session::message::{Leave, SessionFrame};
 use conclave_protocol::wire::{Signed, decode, encode};
 
 use crate::support::{Person, Seeded};
@@ -26,7 +27,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let in_call =
         InCall { call: CallId([7; 16]), joined_ms: 1_800_000_000_000, seated: true, media: MediaState::default(), level: 30 };
     for in_call in [None, Some(in_call)] {
-        samples.push(("live_frame", encode(&LiveFrame::Presence(Presence { session: 1, counter: 2, in_call }))));
+        samples.push(("live_payload", encode(&LivePayload::Presence(Presence { session: 1, counter: 2, in_call }))));
     }
 
     let mut door = crate::knock::founder(1);
@@ -69,6 +70,8 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     samples.push(("media_payload", audio_payload(30, &[1, 2, 3])));
     let voice = (0..12_u8).filter(|index| *index != 5).flat_map(|index| [index * 2 % 64, index, 2, 9, index]);
     samples.push(("jitter", voice.collect()));
+    let leave = SessionFrame::Leave(Leave { session: SessionId([7; 32]) });
+    samples.push(("live_frame", encode(&LiveFrame::Session(leave))));
     samples
 }
 
