@@ -26,6 +26,10 @@ use conclave_protocol::negotiation::{
 use conclave_protocol::proof::{ProofContext, Prover, Verifier};
 use conclave_protocol::room::record::Record;
 use conclave_protocol::room::{CreateRoom, Me, Room};
+use conclave_protocol::session::message::{
+    AppFrame, Claim, CommitFrame, JoinReq, Presence, SessionFrame, Statement, UpdateFrame, WelcomeFrame,
+};
+use conclave_protocol::session::{Acl, Phase, Session, SessionConfig, SessionOutput};
 use conclave_protocol::wire::{FrameDecoder, Signed, decode, decode_within, encode, encode_frame};
 
 /// Takes whatever bytes there are.
@@ -52,6 +56,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("room_proof", room_proof),
     ("depacketizer", depacketizer),
     ("jitter", jitter),
+    ("session_frame", session_frame),
+    ("session_talk", session_talk),
     ("signed_input", signed_input),
 ];
 
@@ -311,6 +317,171 @@ fn for_each_packet(data: &[u8], mut take: impl FnMut(u64, u16, u8, &[u8])) {
         index += 1;
         rest = tail;
     }
+}
+
+/// A frame of a session reads back as it was, and what is in it is read without a panic.
+pub fn session_frame(data: &[u8]) {
+    let room = conclave_protocol::id::RoomId([3; 32]);
+    let signed = Signed { payload: data.to_vec(), sig: [0; 64] };
+    let _ = Presence::read(&signed);
+    let _ = Statement::open(&signed, &room);
+    let _ = Claim { presence: true, signed }.open(&room);
+    let Ok(frame) = SessionFrame::decode(data) else { return };
+    assert_eq!(SessionFrame::decode(&frame.encode()).as_ref(), Ok(&frame));
+    match frame {
+        SessionFrame::JoinReq(req) => drop(JoinReq::open(&req, &room)),
+        SessionFrame::Commit(commit) => drop(Statement::open(&commit.statement, &room)),
+        SessionFrame::Evidence(evidence) => {
+            let _ = evidence.claims.iter().filter(|claim| claim.open(&room).is_ok()).count();
+        }
+        _ => {}
+    }
+}
+
+/// Two members of a session, and a third that may be whatever the input says. The first byte says what the rest is: an MLS message in one
+/// of its frames, well signed where a signature is asked for. Nothing of it moves the two.
+pub fn session_talk(data: &[u8]) {
+    let Some((choice, rest)) = data.split_first() else { return };
+    SESSION.with_borrow_mut(|world| {
+        let Some(epoch) = world.member.epoch() else { return };
+        let (session, before) = (epoch.session, epoch.epoch);
+        let mls = rest.to_vec();
+        let hash = conclave_protocol::id::OpHash(*blake3::hash(rest).as_bytes());
+        world.counter += 1;
+        let statement = |welcome: bool| Statement {
+            writer: world.third.id(),
+            random: [1; 32],
+            epoch: before + 1,
+            authenticator: [2; 32],
+            acl_heads: Everyone.heads(),
+            commit: (!welcome).then_some(hash),
+            welcome: welcome.then_some(hash),
+        };
+        let room = conclave_protocol::id::RoomId([3; 32]);
+        let frame = match choice % 6 {
+            0 => SessionFrame::App(AppFrame { session, mls }),
+            1 => SessionFrame::Update(UpdateFrame { session, mls }),
+            2 => {
+                let join = JoinReq { device: world.third.id(), session, counter: world.counter, key_package: mls };
+                SessionFrame::JoinReq(join.sign(&world.third, &room))
+            }
+            3 => {
+                let statement = statement(false).sign(&world.third, &room);
+                SessionFrame::Commit(CommitFrame { statement, mls, updates: vec![] })
+            }
+            4 => SessionFrame::Welcome(WelcomeFrame {
+                to: world.writer_id,
+                statement: statement(true).sign(&world.third, &room),
+                mls,
+            }),
+            _ => match SessionFrame::decode(rest) {
+                Ok(frame) => frame,
+                Err(_) => return,
+            },
+        };
+        let now = Duration::from_millis(60_000 + world.counter * 100);
+        let from = world.third.id();
+        for session in [&mut world.writer, &mut world.member] {
+            session.handle_frame(from, frame.clone(), &Everyone, now);
+            let mut outputs = 0;
+            while session.poll_output().is_some() {
+                outputs += 1;
+            }
+            assert!(outputs <= 8);
+        }
+        assert_eq!(world.member.epoch().map(|epoch| (epoch.session, epoch.epoch)), Some((session, before)));
+        assert_eq!(world.writer.phase(), Phase::Writer);
+    });
+}
+
+/// Whoever it is, it belongs to the room; the lower id is senior.
+struct Everyone;
+
+impl Acl for Everyone {
+    fn heads(&self) -> Vec<conclave_protocol::id::OpHash> {
+        vec![conclave_protocol::id::OpHash([1; 32])]
+    }
+
+    fn knows(&self, heads: &[conclave_protocol::id::OpHash]) -> bool {
+        heads == self.heads()
+    }
+
+    fn covers(&self, heads: &[conclave_protocol::id::OpHash], older: &[conclave_protocol::id::OpHash]) -> bool {
+        self.knows(heads) && self.knows(older)
+    }
+
+    fn are_members_at(&self, _: &[DeviceId], heads: &[conclave_protocol::id::OpHash]) -> bool {
+        self.knows(heads)
+    }
+
+    fn is_member(&self, _: &DeviceId) -> bool {
+        true
+    }
+
+    fn rank(&self, device: &DeviceId) -> Option<usize> {
+        device.0.first().map(|byte| usize::from(*byte))
+    }
+}
+
+struct SessionWorld {
+    writer: Session,
+    writer_id: DeviceId,
+    member: Session,
+    third: DeviceKey,
+    counter: u64,
+}
+
+thread_local! {
+    static SESSION: RefCell<SessionWorld> = RefCell::new(session_world());
+}
+
+/// Frames that went between two until they were in one session: what a corpus begins with.
+pub fn session_frames() -> Vec<Vec<u8>> {
+    session_world_and_frames().1
+}
+
+fn session_world() -> SessionWorld {
+    session_world_and_frames().0
+}
+
+fn session_world_and_frames() -> (SessionWorld, Vec<Vec<u8>>) {
+    let room = conclave_protocol::id::RoomId([3; 32]);
+    let mut keys: Vec<Arc<DeviceKey>> = (1..=2).map(|seed| Arc::new(DeviceKey::from_seed(&[seed; 32]))).collect();
+    keys.sort_by_key(|key| key.id());
+    let ids: Vec<DeviceId> = keys.iter().map(|key| key.id()).collect();
+    let mut sessions: Vec<Session> = keys
+        .iter()
+        .zip(1..)
+        .map(|(device, seed)| {
+            let config = SessionConfig { room, device: device.clone(), exports: Vec::new() };
+            let mut session = Session::new(config, Duration::ZERO, 1, &mut Counting(seed));
+            session.set_secrets(&[[6; 32].into()]);
+            session
+        })
+        .collect();
+    sessions[0].handle_connected(ids[1], Duration::ZERO);
+    sessions[1].handle_connected(ids[0], Duration::ZERO);
+    let mut frames = Vec::new();
+    for tick in 0..60_u64 {
+        let now = Duration::from_millis(tick * 100);
+        for me in 0..2 {
+            sessions[me].handle_timeout(&Everyone, now);
+            if tick == 59 {
+                let _ = sessions[me].send(b"hello".to_vec(), &Everyone, now);
+            }
+            while let Some(output) = sessions[me].poll_output() {
+                if let SessionOutput::Send { frame, .. } = output {
+                    frames.push(frame.encode());
+                    sessions[1 - me].handle_frame(ids[me], *frame, &Everyone, now);
+                }
+            }
+        }
+    }
+    let member = sessions.pop().unwrap();
+    let writer = sessions.pop().unwrap();
+    assert!(writer.phase() == Phase::Writer && member.phase() == Phase::Member);
+    let third = DeviceKey::from_seed(&[77; 32]);
+    (SessionWorld { writer, writer_id: ids[0], member, third, counter: 1 }, frames)
 }
 
 /// What a member signs, however odd: the first byte says who signs what, the rest is the payload. A room takes it without a panic, and

@@ -63,6 +63,7 @@ mod provider;
 mod relay;
 
 pub use acl::Acl;
+pub use beacon::{open_presence, seal_presence};
 pub use output::{Epoch, Export, Phase, RefusalKind, Rules, SendError, Sent, SessionConfig, SessionOutput};
 
 /// Time between two presences.
@@ -94,9 +95,11 @@ pub const SFRAME_LABEL: &str = "SFrame 1.0 Base Key";
 
 /// Time between two looks at the clock.
 const TICK: Duration = Duration::from_millis(250);
+/// Shortest time between two, when something is to be done.
+const MIN_TICK: Duration = Duration::from_millis(20);
 /// Most peers whose stream is counted as standing; more are served without a look at their floods.
 const MAX_PEERS: usize = 1_024;
-/// Sessions that this device will not join any more.
+/// Sessions that this device will not join for a while.
 const MAX_ABANDONED: usize = 64;
 /// Writers that were proved to lie.
 const MAX_EXCLUDED: usize = 64;
@@ -126,8 +129,8 @@ pub struct Session {
     revoked: BTreeSet<DeviceId>,
     /// Told to be cut off.
     cut: BTreeSet<DeviceId>,
-    /// At most [`MAX_ABANDONED`].
-    abandoned: VecDeque<SessionId>,
+    /// Until when they are left alone, and for how long the next time. At most [`MAX_ABANDONED`].
+    abandoned: BTreeMap<SessionId, (Duration, Duration)>,
     /// At most [`MAX_EXCLUDED`].
     excluded: BTreeMap<DeviceId, Evidence>,
     /// The last is the current one.
@@ -138,7 +141,7 @@ pub struct Session {
     said_at: Option<Duration>,
     said: Option<(SessionId, u64)>,
     fetched_acl: BTreeMap<DeviceId, Duration>,
-    shown: BTreeMap<DeviceId, (SessionId, u64)>,
+    shown: BTreeMap<DeviceId, (SessionId, u64, Duration)>,
     relayed: relay::Relayed,
     floods: BTreeMap<(DeviceId, u8), Allowance>,
     refusals: BTreeMap<RefusalKind, u64>,
@@ -169,7 +172,7 @@ impl Session {
             alone_since: Some(now),
             revoked: BTreeSet::new(),
             cut: BTreeSet::new(),
-            abandoned: VecDeque::new(),
+            abandoned: BTreeMap::new(),
             excluded: BTreeMap::new(),
             epochs: Vec::new(),
             unsent: Unsent::default(),
@@ -222,7 +225,8 @@ impl Session {
 
     /// A frame of a member, over the stream that proved who it is.
     pub fn handle_frame(&mut self, from: DeviceId, frame: SessionFrame, acl: &impl Acl, now: Duration) {
-        if from == self.me || !acl.is_member(&from) || self.revoked.contains(&from) {
+        let belongs = self.rules.accomplice || (acl.is_member(&from) && !self.revoked.contains(&from));
+        if from == self.me || !belongs {
             return self.refuse(RefusalKind::NotMember);
         }
         if frame.check().is_err() {
@@ -293,6 +297,8 @@ impl Session {
         self.write_next_epoch(acl, now);
         self.flush(acl, now);
         self.speak(acl, now);
+        // Whatever is wanted at once has just been looked at: never twice in a moment.
+        self.wake_at = self.wake_at.map(|at| at.max(now + MIN_TICK));
     }
 
     /// When to call [`Self::handle_timeout`].

@@ -2,8 +2,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
 
+#[path = "session/abuse.rs"]
+mod abuse;
+#[path = "session/acl.rs"]
+mod acl;
+#[path = "session/corpus.rs"]
+mod corpus;
+#[path = "session/figures.rs"]
+mod figures;
+#[path = "session/raw.rs"]
+mod raw;
+#[path = "session/replay.rs"]
+mod replay;
 #[path = "session/rules.rs"]
 mod rules;
+#[path = "session/simulation.rs"]
+mod simulation;
 #[path = "live/support.rs"]
 #[allow(dead_code)]
 mod support;

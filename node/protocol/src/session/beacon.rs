@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::id::{DeviceId, OpHash, RoomId, SessionId};
 use crate::session::message::{MAX_PRESENCE, Presence, SealedPresence};
-use crate::session::provider::Seed;
 use crate::session::{LOST_AFTER, RefusalKind};
 use crate::wire::{self, Signed};
 
@@ -25,9 +25,20 @@ const MAX_HEARD: usize = 1_024;
 /// Sessions of one device whose newest presence is remembered, so that an older one cannot be told again.
 const MAX_REMEMBERED: usize = 4;
 
-/// Seals a signed presence.
-pub(crate) fn seal(signed: &Signed, secret: &[u8; 32], room: &RoomId, seed: &Seed) -> SealedPresence {
-    let nonce: [u8; 24] = seed.array();
+/// Seals a signed presence under a discovery secret of the room.
+pub fn seal_presence(signed: &Signed, secret: &[u8; 32], room: &RoomId, rng: &mut impl CryptoRng) -> SealedPresence {
+    let mut nonce = [0; 24];
+    rng.fill_bytes(&mut nonce);
+    seal(signed, secret, room, nonce)
+}
+
+/// Opens a sealed presence with any of the room's discovery secrets, newest last. The signature is not looked at.
+pub fn open_presence(sealed: &SealedPresence, secrets: &[Zeroizing<[u8; 32]>], room: &RoomId) -> Option<Signed> {
+    open(sealed, secrets, room)
+}
+
+/// Seals a signed presence. `nonce`: random.
+pub(crate) fn seal(signed: &Signed, secret: &[u8; 32], room: &RoomId, nonce: [u8; 24]) -> SealedPresence {
     let plaintext = wire::encode(signed);
     // Sealing fails only beyond 256 GiB.
     let ciphertext =
@@ -80,6 +91,9 @@ struct Voice {
     /// The newest (epoch, counter) of each session it was in, the newest session last.
     newest: VecDeque<(SessionId, (u64, u64))>,
 }
+
+/// An epoch as presences name it: session, number, authenticator.
+pub(crate) type InEpoch = (SessionId, u64, [u8; 32]);
 
 /// A session that someone is heard in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +171,21 @@ impl Voices {
     pub(crate) fn all(&self, now: Duration) -> impl Iterator<Item = (DeviceId, &Heard)> {
         let fresh = move |heard: &&Heard| heard.at + LOST_AFTER > now;
         self.0.iter().filter_map(move |(device, voice)| Some((*device, voice.last.as_ref().filter(fresh)?)))
+    }
+
+    /// The device of this leaf is heard in this epoch, by this device or by another that was heard lately.
+    pub(crate) fn is_heard_in(
+        &self,
+        epoch: &InEpoch,
+        device: &DeviceId,
+        leaf: Option<u32>,
+        lately: Duration,
+        now: Duration,
+    ) -> bool {
+        let in_epoch = |heard: &Heard| (heard.session, heard.epoch, heard.authenticator) == *epoch && heard.at + lately > now;
+        self.fresh(device, now).is_some_and(in_epoch)
+            || leaf
+                .is_some_and(|leaf| self.all(now).any(|(other, heard)| other != *device && in_epoch(heard) && heard.hears(leaf)))
     }
 
     /// The sessions whose writer is heard: by this device, or by a member of the session that is.

@@ -19,12 +19,16 @@ use crate::wire::Signed;
 
 /// Shortest time between two fetches.
 const FETCH_AGAIN: Duration = Duration::from_millis(300);
+/// How long a session is left alone whose writer starved someone, the first time.
+pub(super) const ABANDONED_FOR: Duration = Duration::from_secs(10);
+/// How long a session is left alone whose writer did what it must not, the first time.
+pub(super) const DISTRUSTED_FOR: Duration = Duration::from_secs(60);
 /// Most commits given to one fetch.
 const MAX_FETCHED: usize = 8;
 /// How long this device may be behind before it asks to be added anew.
 const STUCK_AFTER: Duration = Duration::from_secs(4);
 /// A request that was not repeated for so long is given up by who made it.
-const ASKED_LATELY: Duration = Duration::from_millis(3_500);
+pub(super) const ASKED_LATELY: Duration = Duration::from_millis(3_500);
 /// Epochs whose keys are kept: as many as a writer can make while the oldest is accepted, and some on a revocation.
 const MAX_EPOCHS: usize = 24;
 
@@ -115,6 +119,7 @@ impl Session {
                 break;
             }
             let Some(waiting) = group.waiting.remove(&next) else { break };
+            let refused = waiting.frame.statement.clone();
             if let Err(kind) = self.follow(waiting.frame, &statement, acl, now) {
                 tracing::debug!(?kind, epoch = next, "a commit was refused");
                 self.refuse(kind);
@@ -125,7 +130,11 @@ impl Session {
                             group.behind_since = Some(now.saturating_sub(STUCK_AFTER));
                         }
                     }
-                    _ => self.abandon(statement.session(&self.room)),
+                    _ => {
+                        // Whoever was told something else of this epoch can prove that the writer lies.
+                        self.show_all(refused);
+                        self.abandon(statement.session(&self.room), DISTRUSTED_FOR, now);
+                    }
                 }
                 break;
             }
@@ -284,15 +293,17 @@ impl Session {
     pub(super) fn look_after_group(&mut self, acl: &impl Acl, now: Duration) {
         let Some(group) = &mut self.current else { return };
         group.owed.retain(|device, (_, last)| *last + ASKED_LATELY > now && acl.is_member(device));
+        let left_alone = self.abandoned.get(&group.id).is_some_and(|(until, _)| *until > now);
         let full = group.roster.len() >= super::message::MAX_ROSTER;
         let starved = group.owed.iter().find(|(device, (since, _))| {
-            let served = group.added.get(*device).map_or(Duration::ZERO, |at| *at + REJOIN_INTERVAL);
-            (*since).max(served) + UNSERVED_AFTER <= now
+            // Who was added before this device came may have been added just then.
+            let served = group.added.get(*device).copied().unwrap_or(group.entered_at);
+            (*since).max(served + REJOIN_INTERVAL) + UNSERVED_AFTER <= now
         });
-        if let Some((device, _)) = starved.filter(|_| !full && group.writer != self.me) {
+        if let Some((device, _)) = starved.filter(|_| !full && group.writer != self.me && !left_alone) {
             tracing::info!(writer = %group.writer, %device, "the writer leaves a member unserved");
             let session = group.id;
-            return self.abandon(session);
+            return self.abandon(session, ABANDONED_FOR, now);
         }
         let Some(since) = group.behind_since else { return };
         let (session, epoch) = (group.id, group.epoch());
@@ -314,7 +325,7 @@ impl Session {
 
     /// The writer does not lead this session any more, or must not.
     pub(super) fn is_lost(&self, group: &Group, acl: &impl Acl, now: Duration) -> bool {
-        let distrusted = self.excluded.contains_key(&group.writer) || self.abandoned.contains(&group.id);
+        let distrusted = self.excluded.contains_key(&group.writer) || self.is_abandoned(&group.id, now);
         if group.writer == self.me {
             return distrusted;
         }
@@ -325,16 +336,24 @@ impl Session {
             || group.alive.get(&group.writer).is_none_or(|at| *at + LOST_AFTER <= now)
     }
 
-    /// This session is not joined or stayed in any more.
-    pub(super) fn abandon(&mut self, session: SessionId) {
-        if !self.abandoned.contains(&session) {
-            self.abandoned.push_back(session);
-            if self.abandoned.len() > MAX_ABANDONED {
-                self.abandoned.pop_front();
-            }
+    /// This session is not joined or stayed in for a while, each time for twice as long: those who have no cause to leave it may be right,
+    /// and would otherwise be kept apart for ever.
+    pub(super) fn abandon(&mut self, session: SessionId, first: Duration, now: Duration) {
+        if self.abandoned.len() >= MAX_ABANDONED && !self.abandoned.contains_key(&session) {
+            let oldest = self.abandoned.iter().min_by_key(|(_, (until, _))| *until).map(|(session, _)| *session);
+            oldest.map(|oldest| self.abandoned.remove(&oldest));
+        }
+        let (until, next) = self.abandoned.entry(session).or_insert((now, first));
+        if *until <= now {
+            *until = now + *next;
+            *next = next.saturating_mul(2);
         }
         self.join.take_if(|join| join.session == session);
-        self.wake_at = Some(Duration::ZERO);
+        self.wake(now);
+    }
+
+    pub(super) fn is_abandoned(&self, session: &SessionId, now: Duration) -> bool {
+        self.abandoned.get(session).is_some_and(|(until, _)| *until > now)
     }
 
     /// Out of the session, which others go on with. What was sent before can still be read for a while.

@@ -9,11 +9,13 @@ use openmls_traits::OpenMlsProvider;
 
 use crate::id::{DeviceId, OpHash};
 use crate::log::acl::MAX_PARENTS;
+use crate::session::commit::ASKED_LATELY;
 use crate::session::group::{Group, read_key_package, read_roster};
 use crate::session::message::{
     CommitFrame, JoinReq, MAX_COMMIT, MAX_ROSTER, MAX_WELCOME, SessionFrame, Statement, UpdateFrame, WelcomeFrame, authenticator,
     hash, session_id,
 };
+use crate::session::presence::TOLD_FOR;
 use crate::session::provider::MlsSigner;
 use crate::session::{Acl, COMMIT_INTERVAL, LEAVE_AFTER, LOST_AFTER, REJOIN_INTERVAL, RefusalKind, Session, UPDATE_INTERVAL};
 
@@ -21,8 +23,6 @@ use crate::session::{Acl, COMMIT_INTERVAL, LEAVE_AFTER, LOST_AFTER, REJOIN_INTER
 const MAX_BATCH: usize = 48;
 /// Those who come together are added together.
 const GATHER_FOR: Duration = Duration::from_millis(100);
-/// How long a request that cannot be served yet is kept.
-const KEPT_FOR: Duration = Duration::from_secs(20);
 /// Most requests that wait.
 const MAX_PENDING: usize = 256;
 /// KeyPackages that were used in a session.
@@ -40,6 +40,8 @@ struct Pending {
     /// Who passed it on.
     from: DeviceId,
     since: Duration,
+    /// When it was last told: who needs it no more does not tell it again.
+    asked: Duration,
     /// Not to be served before.
     due: Duration,
 }
@@ -61,6 +63,10 @@ pub(crate) struct Desk {
     /// The last request of each device; only of members of the room, of whom there is a bounded number.
     counters: BTreeMap<DeviceId, u64>,
     welcomes: BTreeMap<DeviceId, Given>,
+    /// When each device was last added that had been added before. At most those of [`REJOIN_INTERVAL`].
+    rejoined: BTreeMap<DeviceId, Duration>,
+    /// Every device that was ever added; only members of the room.
+    known: BTreeSet<DeviceId>,
     committed_at: Option<Duration>,
     batch: usize,
     updates: BTreeMap<u32, Vec<u8>>,
@@ -76,6 +82,8 @@ impl Desk {
             used_order: VecDeque::new(),
             counters: BTreeMap::new(),
             welcomes: BTreeMap::new(),
+            rejoined: BTreeMap::new(),
+            known: BTreeSet::new(),
             committed_at: None,
             batch: MAX_BATCH,
             updates: BTreeMap::new(),
@@ -151,8 +159,8 @@ impl Session {
             return Err(RefusalKind::QueueFull);
         }
         desk.counters.insert(join.device, join.counter);
-        let due = group.added.get(&join.device).map_or(now, |at| (*at + REJOIN_INTERVAL).max(now));
-        desk.pending.insert(join.device, Pending { key_package, hash, from, since: now, due });
+        let due = desk.rejoined.get(&join.device).map_or(now, |at| (*at + REJOIN_INTERVAL).max(now));
+        desk.pending.insert(join.device, Pending { key_package, hash, from, since: now, asked: now, due });
         self.wake(due + GATHER_FOR);
         Ok(())
     }
@@ -163,6 +171,7 @@ impl Session {
         let Some(desk) = desk else { return Ok(()) };
         if let Some(pending) = desk.pending.get_mut(&device) {
             pending.from = from;
+            pending.asked = now;
             return Ok(());
         }
         let Some(given) = desk.welcomes.get_mut(&device) else { return Err(RefusalKind::Replayed) };
@@ -217,9 +226,10 @@ impl Session {
     fn next_batch(&mut self, acl: &impl Acl, now: Duration) -> Option<Batch> {
         let me = self.me;
         let group = self.current.as_mut().filter(|group| group.writer == me)?;
-        let revoked = |device: &DeviceId| !acl.is_member(device) || self.revoked.contains(device);
+        let accomplice = self.rules.accomplice;
+        let revoked = |device: &DeviceId| !accomplice && (!acl.is_member(device) || self.revoked.contains(device));
         let desk = group.desk.as_mut()?;
-        desk.pending.retain(|device, pending| !revoked(device) && pending.due.max(pending.since) + KEPT_FOR > now);
+        desk.pending.retain(|device, pending| !revoked(device) && pending.asked + ASKED_LATELY > now);
         let urgent = group.roster.values().any(&revoked);
         let free_at = desk.committed_at.map_or(Duration::ZERO, |at| at + COMMIT_INTERVAL);
         if !urgent && free_at > now {
@@ -234,7 +244,18 @@ impl Session {
         };
         let removed: BTreeSet<u32> = group.roster.iter().filter(|(_, device)| gone(device)).map(|(leaf, _)| *leaf).collect();
         let mut batch = Batch { removed: removed.into_iter().collect(), ..Batch::default() };
-        let waits = desk.pending.iter().filter(|(_, pending)| pending.due <= now);
+        // Who is heard in this very epoch needs no new leaf: the request is older than that, or somebody else tells it again.
+        let epoch = (group.id, group.mls.epoch().as_u64(), group.authenticator);
+        let leaf_of = |device: &DeviceId| group.roster.iter().find(|(_, other)| *other == device).map(|(leaf, _)| *leaf);
+        let is_well = |device: &DeviceId, pending: &Pending| {
+            if pending.from == *device {
+                let asked = now.saturating_sub(pending.asked);
+                self.voices.is_heard_in(&epoch, device, None, asked, now)
+            } else {
+                self.voices.is_heard_in(&epoch, device, leaf_of(device), TOLD_FOR, now)
+            }
+        };
+        let waits = desk.pending.iter().filter(|(device, pending)| pending.due <= now && !is_well(device, pending));
         let first = waits.clone().map(|(_, pending)| pending.since.max(pending.due)).min();
         if let Some(gathered) = first.map(|first| first + GATHER_FOR).filter(|at| *at > now && batch.removed.is_empty()) {
             self.wake_at = Some(self.wake_at.map_or(gathered, |at| at.min(gathered)));
@@ -245,11 +266,10 @@ impl Session {
         let mut waiting: Vec<(&DeviceId, &Pending)> = waits.collect();
         waiting.sort_by_key(|(_, pending)| pending.since);
         for (device, _) in waiting {
-            if batch.added.len() >= desk.batch || !acl.are_members_at(&[*device], &heads) {
+            if batch.added.len() >= desk.batch || !(accomplice || acl.are_members_at(&[*device], &heads)) {
                 continue;
             }
-            let old = group.roster.iter().find(|(_, other)| *other == device).map(|(leaf, _)| *leaf);
-            match old {
+            match leaf_of(device) {
                 Some(leaf) if !batch.removed.contains(&leaf) => batch.removed.push(leaf),
                 _ if size >= MAX_ROSTER => continue,
                 _ => size += 1,
@@ -291,6 +311,7 @@ impl Session {
             desk.committed_at = Some(now);
             desk.batch = MAX_BATCH;
             desk.updates.clear();
+            desk.rejoined.retain(|_, at| *at + REJOIN_INTERVAL > now);
             if batch.refresh {
                 desk.collecting_since = None;
                 desk.updated_at = now;
@@ -298,6 +319,9 @@ impl Session {
             for device in &batch.added {
                 let Some(pending) = desk.pending.remove(device) else { continue };
                 desk.use_up(pending.hash);
+                if !desk.known.insert(*device) {
+                    desk.rejoined.insert(*device, now);
+                }
                 let Some(mls) = written.welcome.clone() else { continue };
                 let welcome = WelcomeFrame { to: *device, statement: signed.clone(), mls };
                 if desk.welcomes.len() >= MAX_WELCOMES {

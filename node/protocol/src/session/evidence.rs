@@ -2,11 +2,15 @@
 
 use core::time::Duration;
 
-use crate::id::DeviceId;
+use crate::id::{DeviceId, SessionId};
 use crate::session::beacon::Heard;
 use crate::session::message::{Claim, Evidence, SessionFrame};
 use crate::session::relay::refusal;
 use crate::session::{Acl, MAX_EXCLUDED, RefusalKind, Session};
+use crate::wire::Signed;
+
+/// Shortest time between two tellings of one thing to one member.
+const SHOWN_AGAIN: Duration = Duration::from_secs(2);
 
 impl Session {
     /// A member of this epoch has another authenticator than this device.
@@ -17,10 +21,32 @@ impl Session {
         if from == group.writer {
             let says = Claim { presence: true, signed: heard.signed.clone() };
             self.exclude(Evidence { claims: vec![told_us, says] }, acl, now);
-        } else if self.shown.get(&from) != Some(&(group.id, heard.epoch)) {
+        } else {
             // One of the two was told something else by the writer. The other will find out, and show what it was told.
-            self.shown.insert(from, (group.id, heard.epoch));
-            self.send_to([from], SessionFrame::Evidence(Evidence { claims: vec![told_us] }));
+            let about = (group.id, heard.epoch);
+            self.show(from, about, Evidence { claims: vec![told_us] }, now);
+        }
+    }
+
+    /// A member is in a session whose writer was proved to lie: it may not have heard.
+    pub(super) fn warn(&mut self, from: DeviceId, heard: &Heard, now: Duration) {
+        if let Some(proof) = self.excluded.get(&heard.writer).cloned() {
+            self.show(from, (heard.session, heard.epoch), proof, now);
+        }
+    }
+
+    /// What the writer signed of an epoch that this device refused.
+    pub(super) fn show_all(&mut self, signed: Signed) {
+        let to: Vec<DeviceId> = self.connected.iter().copied().collect();
+        self.send_to(to, SessionFrame::Evidence(Evidence { claims: vec![Claim { presence: false, signed }] }));
+    }
+
+    fn show(&mut self, to: DeviceId, about: (SessionId, u64), evidence: Evidence, now: Duration) {
+        let lately =
+            self.shown.get(&to).is_some_and(|(session, epoch, at)| (*session, *epoch) == about && *at + SHOWN_AGAIN > now);
+        if !lately {
+            self.shown.insert(to, (about.0, about.1, now));
+            self.send_to([to], SessionFrame::Evidence(evidence));
         }
     }
 

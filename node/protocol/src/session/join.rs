@@ -9,6 +9,7 @@ use openmls::prelude::*;
 
 use crate::id::{DeviceId, SessionId};
 use crate::session::beacon::Candidate;
+use crate::session::commit::{ABANDONED_FOR, DISTRUSTED_FOR};
 use crate::session::group::{EarlyApp, Group, join_config, key_package, read_roster};
 use crate::session::message::{JoinReq, SessionFrame, SignedJoinReq, Statement, WelcomeFrame, authenticator, hash};
 use crate::session::provider::Provider;
@@ -84,7 +85,7 @@ impl Session {
                 && acl.is_member(&candidate.writer)
                 && !self.revoked.contains(&candidate.writer)
                 && !self.excluded.contains_key(&candidate.writer)
-                && !self.abandoned.contains(&candidate.session)
+                && !self.is_abandoned(&candidate.session, now)
         };
         let mut candidates = self.voices.candidates(now);
         candidates.retain(is_joinable);
@@ -104,7 +105,7 @@ impl Session {
         {
             if join.started + PATIENCE <= now {
                 self.join_counter = self.join_counter.saturating_add(COUNTER_LEAP);
-                return self.abandon(candidate.session);
+                return self.abandon(candidate.session, ABANDONED_FOR, now);
             }
             if join.asked + ASK_AGAIN <= now {
                 join.asked = now;
@@ -201,6 +202,7 @@ impl Session {
         let Some(join) = self.join.take() else { return Err(RefusalKind::WelcomeNotForMe) };
         let session = join.session;
         let early = join.early;
+        let told = welcome.statement.clone();
         let members = |devices: &[DeviceId]| !self.rules.acl_check || acl.are_members_at(devices, &statement.acl_heads);
         match open_welcome(&welcome.mls, join.provider, statement, session, self.me, members, now) {
             Ok(mut group) => {
@@ -214,7 +216,8 @@ impl Session {
             }
             Err(RefusalKind::WelcomeNotForMe) => Err(RefusalKind::WelcomeNotForMe),
             Err(kind) => {
-                self.abandon(session);
+                self.show_all(told);
+                self.abandon(session, DISTRUSTED_FOR, now);
                 Err(kind)
             }
         }

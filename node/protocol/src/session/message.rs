@@ -139,7 +139,8 @@ pub struct Presence {
     /// Grows with each presence of one session and epoch.
     #[n(7)]
     pub counter: u64,
-    /// A bit for each leaf whose presence came from the device itself in the last seconds, the lowest bit of the first byte for leaf 0.
+    /// A bit for each leaf whose presence in this very epoch came from the device itself in the last 2.5 s, the lowest bit of the first
+    /// byte for leaf 0; the speaker's own is set.
     /// So nobody is taken for gone who is only out of the writer's reach.
     #[cbor(n(8), with = "minicbor::bytes")]
     pub heard: Vec<u8>,

@@ -120,11 +120,13 @@ pub struct Rules {
     pub fetch: bool,
     pub acl_check: bool,
     pub relay: bool,
+    /// This device, where it writes, adds and keeps whom it should not.
+    pub accomplice: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { gate: true, fetch: true, acl_check: true, relay: true }
+        Self { gate: true, fetch: true, acl_check: true, relay: true, accomplice: false }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::session::message::{Leave, Presence, SealedPresence, SessionFrame};
 use crate::session::{Acl, HEARTBEAT, RefusalKind, Session, SessionOutput};
 
 /// A presence older than this is not told on as heard.
-const TOLD_FOR: Duration = Duration::from_millis(2_500);
+pub(super) const TOLD_FOR: Duration = Duration::from_millis(2_500);
 /// Shortest time between two requests for the ACL log to one member.
 const FETCH_ACL_AGAIN: Duration = Duration::from_millis(500);
 /// Shortest time between two presences.
@@ -37,6 +37,7 @@ impl Session {
         if !acl.knows(&heard.acl_heads) {
             self.fetch_acl(from, heard.acl_heads.clone(), now);
         }
+        self.warn(from, &heard, now);
         let Some(group) = self.current.as_mut() else {
             self.wake(now);
             return Ok(());
@@ -104,7 +105,10 @@ impl Session {
         let Some(secret) = self.secrets.last() else { return };
         let mut heard = vec![0; group.roster.last_key_value().map_or(0, |(leaf, _)| *leaf as usize / 8 + 1)];
         for (leaf, device) in &group.roster {
-            let fresh = self.voices.fresh(device, now).is_some_and(|last| last.session == group.id && last.at + TOLD_FOR > now);
+            let fresh = self.voices.fresh(device, now).is_some_and(|last| {
+                (last.session, last.epoch, last.authenticator) == (group.id, state.1, group.authenticator)
+                    && last.at + TOLD_FOR > now
+            });
             if (fresh || *device == self.me)
                 && let Some(byte) = heard.get_mut(*leaf as usize / 8)
             {
@@ -125,10 +129,11 @@ impl Session {
             collecting: group.desk.as_ref().and_then(|desk| desk.is_collecting().then_some(true)),
         };
         let signed = presence.sign(&self.signer.0, &self.room);
-        let sealed = beacon::seal(&signed, secret, &self.room, &self.seed);
+        let sealed = beacon::seal(&signed, secret, &self.room, self.seed.array());
         self.said_at = Some(now);
         self.said = Some(state);
-        let to: Vec<DeviceId> = self.connected.iter().copied().filter(|peer| acl.is_member(peer)).collect();
+        let to: Vec<DeviceId> =
+            self.connected.iter().copied().filter(|peer| self.rules.accomplice || acl.is_member(peer)).collect();
         self.send_to(to, SessionFrame::Presence(sealed));
     }
 

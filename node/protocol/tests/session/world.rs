@@ -6,81 +6,20 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use conclave_protocol::id::{DeviceId, OpHash, RoomId, SessionId};
+use conclave_protocol::id::{DeviceId, RoomId, SessionId};
 use conclave_protocol::identity::DeviceKey;
-use conclave_protocol::session::message::SessionFrame;
+use conclave_protocol::session::message::{Presence, SealedPresence, SessionFrame};
 use conclave_protocol::session::{
     Acl, Epoch, Export, Phase, RefusalKind, Rules, SFRAME_LABEL, Sent, Session, SessionConfig, SessionOutput,
 };
 use zeroize::Zeroizing;
 
+pub use crate::acl::{AclOp, TestAcl};
 use crate::support::{Seeded, ms};
 
 pub const ROOM: RoomId = RoomId([7; 32]);
 pub const NOW_MS: u64 = 1_800_000_000_000;
 pub const SECRET: [u8; 32] = [9; 32];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AclOp {
-    Admit(DeviceId),
-    Revoke(DeviceId),
-}
-
-/// The ACL log up to where someone knows it: each operation builds on the one before.
-#[derive(Debug, Clone)]
-pub struct TestAcl {
-    ops: Arc<Vec<AclOp>>,
-    pub known: usize,
-}
-
-impl TestAcl {
-    pub fn hash(index: usize) -> OpHash {
-        let mut hash = [0xac; 32];
-        hash[..8].copy_from_slice(&(index as u64).to_be_bytes());
-        OpHash(hash)
-    }
-
-    fn index(head: &OpHash) -> Option<usize> {
-        let (index, rest) = head.0.split_at(8);
-        rest.iter().all(|byte| *byte == 0xac).then(|| u64::from_be_bytes(index.try_into().unwrap()) as usize)
-    }
-
-    fn reach(heads: &[OpHash]) -> Option<usize> {
-        heads.iter().map(|head| Self::index(head).map(|index| index + 1)).try_fold(0, |most, index| Some(most.max(index?)))
-    }
-
-    fn is_member_under(&self, device: &DeviceId, reach: usize) -> bool {
-        let about = self.ops[..reach.min(self.ops.len())].iter().rev();
-        let mut about = about.filter(|op| matches!(op, AclOp::Admit(other) | AclOp::Revoke(other) if other == device));
-        matches!(about.next(), Some(AclOp::Admit(_)))
-    }
-}
-
-impl Acl for TestAcl {
-    fn heads(&self) -> Vec<OpHash> {
-        vec![Self::hash(self.known - 1)]
-    }
-
-    fn knows(&self, heads: &[OpHash]) -> bool {
-        Self::reach(heads).is_some_and(|reach| reach <= self.known)
-    }
-
-    fn covers(&self, heads: &[OpHash], older: &[OpHash]) -> bool {
-        self.knows(heads) && self.knows(older) && Self::reach(heads) >= Self::reach(older)
-    }
-
-    fn are_members_at(&self, devices: &[DeviceId], heads: &[OpHash]) -> bool {
-        self.knows(heads) && devices.iter().all(|device| self.is_member_under(device, Self::reach(heads).unwrap_or(0)))
-    }
-
-    fn is_member(&self, device: &DeviceId) -> bool {
-        self.is_member_under(device, self.known)
-    }
-
-    fn rank(&self, device: &DeviceId) -> Option<usize> {
-        self.ops[..self.known].iter().position(|op| *op == AclOp::Admit(*device))
-    }
-}
 
 pub struct Node {
     pub key: Arc<DeviceKey>,
@@ -91,6 +30,9 @@ pub struct Node {
     pub cut: BTreeSet<DeviceId>,
     pub received: Vec<(DeviceId, Vec<u8>)>,
     pub unsent: usize,
+    /// It has no session: the test speaks for it, with what comes for it here.
+    pub raw: bool,
+    pub inbox: Vec<(DeviceId, SessionFrame)>,
     pub changes: usize,
     refusals_before: BTreeMap<RefusalKind, u64>,
 }
@@ -146,7 +88,16 @@ impl Network {
     }
 }
 
-type Tap = Box<dyn FnMut(&mut Seeded, DeviceId, DeviceId, &SessionFrame) -> Option<Vec<SessionFrame>>>;
+/// Opens a presence, changes it, and signs and seals it again.
+pub fn reseal(sealed: &SealedPresence, change: impl FnOnce(&mut Presence), key: &DeviceKey) -> SealedPresence {
+    let secret = [Zeroizing::new(SECRET)];
+    let signed = conclave_protocol::session::open_presence(sealed, &secret, &ROOM).expect("a presence of the room");
+    let mut presence = Presence::read(&signed).expect("a presence");
+    change(&mut presence);
+    conclave_protocol::session::seal_presence(&presence.sign(key, &ROOM), &SECRET, &ROOM, &mut Seeded(presence.counter))
+}
+
+pub type Tap = Box<dyn FnMut(&mut Seeded, DeviceId, DeviceId, &SessionFrame) -> Option<Vec<SessionFrame>>>;
 
 /// Who sees every application message, and whose messages are not for them.
 pub struct Wiretap {
@@ -175,6 +126,8 @@ pub struct World {
     /// Looks at each frame on its way, and may change it into others or nothing (`None`: as it is).
     pub tap: Option<Tap>,
     pub wiretap: Option<Wiretap>,
+    /// Who adds and keeps whom it should not, whenever it is up.
+    pub accomplices: BTreeSet<usize>,
     pub frames: u64,
 }
 
@@ -194,10 +147,12 @@ impl World {
                 id: key.id(),
                 key,
                 session: None,
-                acl: TestAcl { ops: ops.clone(), known: ops.len() },
+                acl: TestAcl { ops: ops.clone(), known: ops.len(), ignores: None },
                 cut: BTreeSet::new(),
                 received: Vec::new(),
                 unsent: 0,
+                raw: false,
+                inbox: Vec::new(),
                 changes: 0,
                 refusals_before: BTreeMap::new(),
             })
@@ -217,6 +172,7 @@ impl World {
             apart: BTreeSet::new(),
             tap: None,
             wiretap: None,
+            accomplices: BTreeSet::new(),
             frames: 0,
         }
     }
@@ -243,7 +199,7 @@ impl World {
         let now_ms = NOW_MS + self.now.as_millis() as u64;
         let mut session = Session::new(config, self.now, now_ms, &mut self.rng);
         session.set_secrets(&[Zeroizing::new(SECRET)]);
-        session.set_rules(self.rules);
+        session.set_rules(Rules { accomplice: self.accomplices.contains(&node), ..self.rules });
         self.nodes[node].session = Some(session);
         for peer in 0..self.nodes.len() {
             if self.has_stream(node, peer) {
@@ -323,6 +279,10 @@ impl World {
 
     /// A frame arrives now, whatever the network is like.
     pub fn deliver(&mut self, to: usize, from: DeviceId, frame: SessionFrame) {
+        if self.nodes[to].raw {
+            self.nodes[to].inbox.push((from, frame));
+            return;
+        }
         let now = self.now;
         let Node { session: Some(session), acl, .. } = &mut self.nodes[to] else { return };
         session.handle_frame(from, frame, acl, now);
@@ -368,11 +328,17 @@ impl World {
 
     /// These nodes, which are up, are in one epoch, and nobody else is in its roster.
     pub fn is_one(&self, nodes: &[usize]) -> bool {
+        self.is_one_beside(nodes, None)
+    }
+
+    /// The same, where one more may be in the roster.
+    pub fn is_one_beside(&self, nodes: &[usize], beside: Option<usize>) -> bool {
         let up: Vec<usize> = nodes.iter().copied().filter(|node| self.nodes[*node].session.is_some()).collect();
         let Some(first) = up.first() else { return true };
         let Some(state) = self.nodes[*first].state() else { return false };
         let roster = &self.nodes[*first].epoch().unwrap().roster;
-        roster.len() == up.len()
+        let beside = beside.filter(|node| roster.values().any(|device| *device == self.id(*node)));
+        roster.len() == up.len() + beside.map_or(0, |_| 1)
             && up.iter().all(|node| {
                 self.nodes[*node].state().as_ref() == Some(&state) && roster.values().any(|device| *device == self.id(*node))
             })
@@ -391,8 +357,8 @@ impl World {
 
     fn has_stream(&self, a: usize, b: usize) -> bool {
         a != b
-            && self.nodes[a].session.is_some()
-            && self.nodes[b].session.is_some()
+            && (self.nodes[a].session.is_some() || self.nodes[a].raw)
+            && (self.nodes[b].session.is_some() || self.nodes[b].raw)
             && self.parts[a] == self.parts[b]
             && !self.apart.contains(&(a.min(b), a.max(b)))
             && !self.nodes[a].cut.contains(&self.id(b))
@@ -440,7 +406,7 @@ impl World {
     }
 
     /// Who knows more of the ACL log tells the others of its part, as the room streams do.
-    fn gossip_acl(&mut self) {
+    pub fn gossip_acl(&mut self) {
         for a in 0..self.nodes.len() {
             let reached = (0..self.nodes.len()).filter(|b| self.has_stream(a, *b));
             let known = reached.map(|b| self.nodes[b].acl.known).max().unwrap_or(0);
