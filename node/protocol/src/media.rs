@@ -2,5 +2,6 @@
 //!
 //! Payloads are opaque here. Nothing in this module encodes, decodes, draws or plays.
 
+pub mod frame_cipher;
 pub mod jitter;
 pub mod packetizer;

@@ -6,6 +6,8 @@
 mod call;
 #[path = "live/corpus.rs"]
 mod corpus;
+#[path = "live/frame_cipher.rs"]
+mod frame_cipher;
 #[path = "live/jitter.rs"]
 mod jitter;
 #[path = "live/knock.rs"]

@@ -257,6 +257,7 @@ impl Driver {
             call,
             events,
             pictures: self.calls.pictures.clone(),
+            keys: self.entry(room)?.keys.clone(),
             transports: None,
             addresses: None,
         };

@@ -19,6 +19,7 @@ use crate::command::Reply;
 use crate::error::{CommandError, ErrorCode};
 use crate::event::Event;
 use crate::net::StreamName;
+use crate::rtc::keys::MediaKeys;
 use crate::store::Batch;
 use crate::view::{MemberView, RoomCallView, RoomView};
 
@@ -32,6 +33,8 @@ pub(super) struct RoomEntry {
     pub(super) call: Call,
     /// The members who are here now, and the keys they share.
     pub(super) session: Session,
+    /// What media are sealed with; from the session.
+    pub(super) keys: MediaKeys,
     /// Those in the call who are known to record.
     pub(super) recorders: BTreeSet<DeviceId>,
 }
@@ -39,8 +42,8 @@ pub(super) struct RoomEntry {
 impl RoomEntry {
     /// `incarnation`: random at each start of the node.
     pub(super) fn new(room: Room, read: ReadMark, incarnation: u64, session: Session) -> Self {
-        let call = Call::new(room.me(), incarnation);
-        Self { room, read, call, session, recorders: BTreeSet::new() }
+        let (call, keys) = (Call::new(room.me(), incarnation), MediaKeys::new(room.me()));
+        Self { room, read, call, session, keys, recorders: BTreeSet::new() }
     }
 }
 

@@ -15,13 +15,14 @@ use conclave_protocol::wire;
 use super::Driver;
 use super::links::LinkKey;
 use crate::net::StreamName;
+use crate::rtc::keys;
 
 /// The loop looks at its sessions at least so often.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The session of a room that is opened.
 pub(super) fn begin(room: RoomId, device: &Arc<DeviceKey>, now: Duration) -> Session {
-    let config = SessionConfig { room, device: Arc::clone(device), exports: Vec::new() };
+    let config = SessionConfig { room, device: Arc::clone(device), exports: vec![keys::export()] };
     Session::new(config, now, super::now_ms(), &mut super::rng())
 }
 
@@ -90,6 +91,7 @@ impl Driver {
                 }
                 SessionOutput::EpochChanged { session, epoch, joined, left } => {
                     tracing::debug!(%session, epoch, joined = joined.len(), left = left.len(), "another epoch");
+                    self.share_media_keys(room);
                     let now = self.now();
                     if let Some(entry) = self.rooms.get_mut(&room)
                         && !joined.is_empty()
@@ -98,7 +100,7 @@ impl Driver {
                         told = true;
                     }
                 }
-                SessionOutput::EpochOver { .. } => {}
+                SessionOutput::EpochOver { .. } => self.share_media_keys(room),
                 SessionOutput::Cut(device) => self.cut_transports(room, device),
                 SessionOutput::Unsent { payloads } => tracing::debug!(payloads, "live messages found no session in time"),
                 SessionOutput::Ended => tracing::debug!("out of the session"),
@@ -106,6 +108,13 @@ impl Driver {
         }
         if told {
             self.carry_out(room);
+        }
+    }
+
+    fn share_media_keys(&self, room: RoomId) {
+        let now = self.now();
+        if let Some(entry) = self.rooms.get(&room) {
+            entry.keys.set_epochs(entry.session.epochs(), now);
         }
     }
 

@@ -319,7 +319,13 @@ impl Attempt {
         peer.queue.set_rate(self.transport.stats().estimate_bps);
         peer.queue.open(clock::now());
         self.tasks.spawn(send_all(Arc::clone(&self.transport), Arc::clone(&peer.queue)));
-        self.tasks.spawn(receive::run_audio(Arc::clone(&self.transport), peer.voice.clone(), peer.recording.clone()));
+        self.tasks.spawn(receive::run_audio(
+            peer.id,
+            peer.shared.keys.clone(),
+            Arc::clone(&self.transport),
+            peer.voice.clone(),
+            peer.recording.clone(),
+        ));
         for stream in &peer.streams {
             let (shared, id) = (Arc::clone(&peer.shared), peer.id);
             let gone = move |stream| shared.tell_now(MeshEvent::StreamGone { peer: id, stream });

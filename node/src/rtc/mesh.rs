@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::certificate::CallCertificate;
+use super::keys::MediaKeys;
 use super::outlets::{Outlets, blocking, control, fail};
 use super::peer::{self, Peer, PeerCommand};
 use super::queue::{Frame, PeerQueue};
@@ -44,6 +45,8 @@ pub struct MeshConfig {
     pub events: mpsc::Sender<MeshEvent>,
     /// Where pictures go: the own ones, and those of the others.
     pub pictures: PictureSlots,
+    /// What every frame is sealed with, and opened.
+    pub keys: MediaKeys,
     /// The engine; webrtc, where absent.
     pub transports: Option<Arc<dyn TransportFactory>>,
     /// Local addresses to use; every usable interface, where absent.
@@ -80,6 +83,7 @@ pub(crate) struct Shared {
     pub(crate) transports: Arc<dyn TransportFactory>,
     pub(crate) addresses: Option<Vec<IpAddr>>,
     pub(crate) pictures: PictureSlots,
+    pub(crate) keys: MediaKeys,
     pub(super) events: mpsc::Sender<MeshEvent>,
     ledger: Mutex<FingerprintLedger>,
     pub(super) peers: Mutex<BTreeMap<DeviceId, Entry>>,
@@ -149,7 +153,7 @@ impl Shared {
     }
 
     /// From the encoder's own thread, whose sender may be just being replaced under the lock.
-    fn want_keyframe_later(&self, track: Track) {
+    pub(super) fn want_keyframe_later(&self, track: Track) {
         if let Ok(mut outlets) = self.outlets.try_lock()
             && let Some(video) = outlets.video(track)
             && video.gate.handle_request(clock::now())
@@ -189,6 +193,7 @@ impl Mesh {
             transports: config.transports.unwrap_or_else(|| Arc::new(WebRtcFactory)),
             addresses: config.addresses,
             pictures: config.pictures,
+            keys: config.keys,
             events: config.events,
             ledger: Mutex::new(ledger),
             peers: Mutex::default(),

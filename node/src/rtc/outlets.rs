@@ -13,13 +13,14 @@ use conclave_media::device::{open_audio_sink, open_audio_source, open_screen, op
 use conclave_media::error::MediaError;
 use conclave_media::source::VideoSource;
 use conclave_media::video::{VideoSender, VideoSettings};
+use conclave_protocol::media::frame_cipher::Meta;
 use conclave_protocol::media::packetizer::{Packetizer, audio_payload};
 use tokio::sync::mpsc;
 
 use super::congestion::{self, KeyframeGate, VOICE_BPS};
 use super::mesh::{Mesh, MeshEvent, Shared, lock};
 use super::queue::Frame;
-use super::receive::codec_field;
+use super::receive::{codec_field, stream_field};
 use super::transport::{OutgoingRtp, Track};
 use crate::view::{MediaKind, PictureKey, StreamKind};
 
@@ -86,8 +87,9 @@ impl Mesh {
         let on_packet = move |packet: EncodedAudio| {
             if let Some(shared) = shared.upgrade()
                 && !packet.data.is_empty()
+                && let Some(sealed) = shared.keys.seal(&packet.data, Meta::Audio { level: packet.level.min(127) })
             {
-                let payload = Bytes::from(audio_payload(packet.level, &packet.data));
+                let payload = Bytes::from(audio_payload(packet.level, &sealed));
                 let packet = OutgoingRtp { timestamp: Track::Audio.timestamp(packet.at), marker: false, payload };
                 for entry in lock(&shared.peers).values() {
                     entry.queue.add_audio(packet.clone());
@@ -170,7 +172,13 @@ impl Mesh {
         let mut packetizer = Packetizer::new();
         let on_frame = move |frame: EncodedFrame| {
             let Some(shared) = shared.upgrade() else { return };
-            match packetizer.packetize(&frame.data, frame.keyframe, codec_field(frame.codec)) {
+            let codec = codec_field(frame.codec);
+            let meta = Meta::Video { stream: stream_field(stream), codec, keyframe: frame.keyframe };
+            let Some(sealed) = shared.keys.seal(&frame.data, meta) else {
+                // What follows builds on what was not sent.
+                return shared.want_keyframe_later(track);
+            };
+            match packetizer.packetize(&sealed, frame.keyframe, codec) {
                 Ok(packets) => shared.fan_out(Frame {
                     track,
                     timestamp: track.timestamp(frame.at),

@@ -85,7 +85,7 @@ impl Peer {
     ) -> Self {
         let streams = [StreamKind::Camera, StreamKind::Screen].map(|kind| {
             let slot = shared.pictures.get(PictureKey::Remote { device: id, stream: kind });
-            let stream = VideoStream::new(kind, slot, recording.clone());
+            let stream = VideoStream::new(id, shared.keys.clone(), kind, slot, recording.clone());
             let progress = stream.progress();
             Stream {
                 kind,

@@ -11,10 +11,13 @@ use conclave_media::clock;
 use conclave_media::codec::{EncodedFrame, VideoCodec};
 use conclave_media::picture::PictureSlot;
 use conclave_media::video::{DecodeEvent, VideoReceiver};
+use conclave_protocol::id::DeviceId;
+use conclave_protocol::media::frame_cipher::Meta;
 use conclave_protocol::media::jitter::{AudioPacket, JitterBuffer, JitterStats, Pull};
 use conclave_protocol::media::packetizer::{Depacketizer, DepacketizerOutput, Frame, parse_audio_payload};
 use tokio::sync::{Notify, watch};
 
+use super::keys::MediaKeys;
 use super::recording::Recording;
 use super::transport::{IncomingRtp, Track, Transport};
 use crate::view::StreamKind;
@@ -30,6 +33,14 @@ pub(crate) fn codec_field(codec: VideoCodec) -> u8 {
     match codec {
         VideoCodec::H264 => CODEC_H264,
         VideoCodec::Vp9 => CODEC_VP9,
+    }
+}
+
+/// The stream as a sealed frame is bound to it.
+pub(crate) fn stream_field(kind: StreamKind) -> u8 {
+    match kind {
+        StreamKind::Camera => 0,
+        StreamKind::Screen => 1,
     }
 }
 
@@ -111,6 +122,8 @@ impl Progress {
 
 /// One video stream of a peer. It outlives connections.
 pub(crate) struct VideoStream {
+    from: DeviceId,
+    keys: MediaKeys,
     kind: StreamKind,
     track: Track,
     slot: Arc<PictureSlot>,
@@ -124,12 +137,14 @@ pub(crate) struct VideoStream {
 }
 
 impl VideoStream {
-    pub(crate) fn new(kind: StreamKind, slot: Arc<PictureSlot>, recording: Recording) -> Self {
+    pub(crate) fn new(from: DeviceId, keys: MediaKeys, kind: StreamKind, slot: Arc<PictureSlot>, recording: Recording) -> Self {
         let track = match kind {
             StreamKind::Camera => Track::Camera,
             StreamKind::Screen => Track::Screen,
         };
         Self {
+            from,
+            keys,
             kind,
             track,
             slot,
@@ -168,9 +183,18 @@ impl VideoStream {
             tracing::debug!(codec = frame.codec, "a codec of a newer version is not shown");
             return;
         };
+        let meta = Meta::Video { stream: stream_field(self.kind), codec: frame.codec, keyframe: frame.keyframe };
+        let data = match self.keys.open(&self.from, &frame.data, meta) {
+            Ok(data) => data,
+            Err(error) => {
+                tracing::debug!(%error, from = %self.from, "a frame was not opened");
+                // What follows builds on it.
+                return self.depacketizer.handle_decode_failure();
+            }
+        };
         self.heard = now;
         let at = self.time.extend(frame.timestamp, self.track.clock_rate());
-        let frame = EncodedFrame { data: Bytes::from(frame.data), codec, keyframe: frame.keyframe, at };
+        let frame = EncodedFrame { data: Bytes::from(data), codec, keyframe: frame.keyframe, at };
         self.recording.video(self.kind, &frame);
         if self.receiver.is_none() {
             let progress = Arc::clone(&self.progress);
@@ -284,12 +308,25 @@ impl AudioFeed for Voice {
 }
 
 /// Drains the audio track until the transport closes.
-pub(crate) async fn run_audio(transport: Arc<dyn Transport>, voice: Voice, recording: Recording) {
+pub(crate) async fn run_audio(
+    from: DeviceId,
+    keys: MediaKeys,
+    transport: Arc<dyn Transport>,
+    voice: Voice,
+    recording: Recording,
+) {
     let mut time = MediaTime::default();
     while let Some(packet) = transport.receive(Track::Audio).await {
-        let Some((level, opus)) = parse_audio_payload(&packet.payload) else { continue };
-        recording.audio(level, opus, time.extend(packet.timestamp, Track::Audio.clock_rate()));
-        let packet = AudioPacket { sequence: packet.sequence, timestamp: packet.timestamp, level, payload: opus.to_vec() };
+        let Some((level, sealed)) = parse_audio_payload(&packet.payload) else { continue };
+        let opus = match keys.open(&from, sealed, Meta::Audio { level }) {
+            Ok(opus) => opus,
+            Err(error) => {
+                tracing::trace!(%error, %from, "a voice packet was not opened");
+                continue;
+            }
+        };
+        recording.audio(level, &opus, time.extend(packet.timestamp, Track::Audio.clock_rate()));
+        let packet = AudioPacket { sequence: packet.sequence, timestamp: packet.timestamp, level, payload: opus };
         voice.lock().push(packet, clock::now());
     }
 }

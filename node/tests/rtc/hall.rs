@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use conclave_node::pictures::PictureSlots;
+use conclave_node::rtc::keys::MediaKeys;
 use conclave_node::rtc::mesh::{Mesh, MeshConfig, MeshEvent};
 use conclave_node::rtc::transport::TransportFactory;
 use conclave_node::view::{LinkState, LinkStats, StreamKind};
-use conclave_protocol::id::{CallId, DeviceId, RoomId};
+use conclave_protocol::id::{CallId, DeviceId, RoomId, SessionId};
 use conclave_protocol::identity::DeviceKey;
+use conclave_protocol::media::frame_cipher::BASE_KEY_LEN;
 use conclave_protocol::negotiation::Signal;
+use conclave_protocol::session::Epoch;
 use tokio::sync::{Notify, mpsc};
+use zeroize::Zeroizing;
 
 /// Generous: two cores may be shared with a compiler.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,6 +29,25 @@ pub(crate) struct Hall {
     meshes: Arc<Mutex<BTreeMap<DeviceId, Weak<Mesh>>>>,
     wire: Wire,
     call: CallId,
+    /// Everyone who ever came, in the order in which they came: each makes a new epoch.
+    seats: Mutex<Vec<(DeviceId, MediaKeys)>>,
+    epochs: AtomicU64,
+}
+
+/// What a session of these people has come to: this epoch and the one before.
+pub(crate) fn epochs(people: &[DeviceId], number: u64) -> Vec<Epoch> {
+    let roster: BTreeMap<u32, DeviceId> = people.iter().enumerate().map(|(leaf, person)| (leaf as u32, *person)).collect();
+    let epoch = |number: u64| Epoch {
+        session: SessionId([7; 32]),
+        epoch: number,
+        writer: people[0],
+        roster: roster.clone(),
+        authenticator: Zeroizing::new(vec![0; 32]),
+        exports: vec![Zeroizing::new(vec![number as u8; BASE_KEY_LEN])],
+        send_from: Duration::ZERO,
+        accept_until: None,
+    };
+    (number.saturating_sub(1)..=number).map(epoch).collect()
 }
 
 pub(crate) struct Member {
@@ -47,7 +71,7 @@ impl Hall {
 
     pub(crate) fn with_wire(wire: Wire) -> Self {
         super::log();
-        Self { meshes: Arc::default(), wire, call: CallId([7; 16]) }
+        Self { meshes: Arc::default(), wire, call: CallId([7; 16]), seats: Mutex::default(), epochs: AtomicU64::new(0) }
     }
 
     pub(crate) fn member(&self) -> Member {
@@ -63,6 +87,19 @@ impl Hall {
         self.seat(None, before.seed)
     }
 
+    fn keys(&self, id: DeviceId) -> MediaKeys {
+        let mut seats = self.seats.lock().unwrap();
+        let keys = MediaKeys::new(id);
+        seats.retain(|(seated, _)| *seated != id);
+        seats.push((id, keys.clone()));
+        let people: Vec<DeviceId> = seats.iter().map(|(id, _)| *id).collect();
+        let number = self.epochs.fetch_add(1, Ordering::Relaxed);
+        for (_, keys) in seats.iter() {
+            keys.set_epochs(&epochs(&people, number), Duration::ZERO);
+        }
+        keys
+    }
+
     fn seat(&self, transports: Option<Arc<dyn TransportFactory>>, seed: [u8; 32]) -> Member {
         let key = DeviceKey::from_seed(&seed);
         let (id, pictures) = (key.id(), PictureSlots::default());
@@ -73,6 +110,7 @@ impl Hall {
             call: self.call,
             events,
             pictures: pictures.clone(),
+            keys: self.keys(id),
             transports,
             addresses: Some(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]),
         });

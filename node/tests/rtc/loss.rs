@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conclave_node::pictures::PictureSlots;
+use conclave_node::rtc::keys::MediaKeys;
 use conclave_node::rtc::mesh::{Mesh, MeshConfig, MeshEvent};
 use conclave_node::view::LinkState;
 use conclave_protocol::id::{CallId, RoomId};
@@ -46,12 +47,17 @@ async fn one_side() {
     };
     let (me, peer) = (DeviceKey::from_seed(&[seed; 32]), DeviceKey::from_seed(&[other; 32]).id());
     let (events, receiver) = mpsc::channel(256);
+    let keys = MediaKeys::new(me.id());
+    let mut people = [me.id(), peer];
+    people.sort();
+    keys.set_epochs(&crate::hall::epochs(&people, 0), Duration::ZERO);
     let mesh = Mesh::start(MeshConfig {
         me: Arc::new(me),
         room: RoomId([3; 32]),
         call: CallId([7; 16]),
         events,
         pictures: PictureSlots::default(),
+        keys,
         transports: None,
         addresses: None,
     });

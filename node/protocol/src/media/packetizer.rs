@@ -144,7 +144,10 @@ impl PayloadHeader {
 /// Longest opus packet in an RTP payload, in bytes (RFC 6716, section 3.4).
 pub const MAX_OPUS_LEN: usize = 1_275;
 
-/// The RTP payload of one opus packet with its loudness in −dBov (RFC 6464: 0 is the loudest, 127 is silence).
+/// Longest sealed opus packet in an RTP payload, in bytes.
+pub const MAX_VOICE_LEN: usize = MAX_OPUS_LEN + super::frame_cipher::MAX_OVERHEAD;
+
+/// The RTP payload of one sealed opus packet with its loudness in −dBov (RFC 6464: 0 is the loudest, 127 is silence).
 pub fn audio_payload(level: u8, opus: &[u8]) -> Vec<u8> {
     let mut payload = Vec::with_capacity(1 + opus.len());
     payload.push(level.min(127));
@@ -152,8 +155,8 @@ pub fn audio_payload(level: u8, opus: &[u8]) -> Vec<u8> {
     payload
 }
 
-/// Loudness and opus packet of an RTP payload; `None` where the packet is missing or longer than opus allows.
+/// Loudness and sealed opus packet of an RTP payload; `None` where the packet is missing or longer than opus and its seal allow.
 pub fn parse_audio_payload(payload: &[u8]) -> Option<(u8, &[u8])> {
     let (level, opus) = payload.split_first()?;
-    (!opus.is_empty() && opus.len() <= MAX_OPUS_LEN).then_some((level & 0x7f, opus))
+    (!opus.is_empty() && opus.len() <= MAX_VOICE_LEN).then_some((level & 0x7f, opus))
 }

@@ -313,12 +313,12 @@ proptest! {
             prop_assert!(body.len() + HEADER_LEN == bytes.len());
         }
         if let Some((level, opus)) = parse_audio_payload(&bytes) {
-            prop_assert!(level <= 127 && opus.len() <= MAX_OPUS_LEN);
+            prop_assert!(level <= 127 && opus.len() <= MAX_VOICE_LEN);
         }
     }
 
     #[test]
-    fn sound_comes_out_as_it_went_in(level in 0_u8..=127, opus in proptest::collection::vec(any::<u8>(), 1..MAX_OPUS_LEN)) {
+    fn sound_comes_out_as_it_went_in(level in 0_u8..=127, opus in proptest::collection::vec(any::<u8>(), 1..MAX_VOICE_LEN)) {
         let payload = audio_payload(level, &opus);
         prop_assert_eq!(parse_audio_payload(&payload), Some((level, opus.as_slice())));
     }
