@@ -28,8 +28,9 @@
 //! 5. Writer lost, revoked or contradicted, or stuck behind: joining; the old session is kept until the Welcome comes.
 //! 6. Nothing is encrypted while the roster holds a device that does not belong to the room. Payloads wait for the next epoch.
 //! 7. Every 15 minutes the writer collects new leaf keys from all and commits them at once.
-//! 8. JoinReqs are passed on to the writer. Whom it leaves unserved for 5 s, for that session, is left by all. Two authenticators signed
-//!    for one epoch are a proof, travel, and end the trust in that writer.
+//! 8. JoinReqs are passed on to the writer; revocations travel with the ACL heads of every presence. A writer that leaves one of them
+//!    unserved for 5 s is left by all who know, for that session. Two authenticators signed for one epoch are a proof, travel, and end
+//!    the trust in that writer.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

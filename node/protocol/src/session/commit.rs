@@ -305,6 +305,15 @@ impl Session {
             let session = group.id;
             return self.abandon(session, ABANDONED_FOR, now);
         }
+        // A revocation that the writer does not carry out keeps everyone who knows it from sending.
+        let tainted = group.roster.values().any(|device| !acl.is_member(device) || self.revoked.contains(device));
+        group.tainted_since = group.tainted_since.filter(|_| tainted).or(tainted.then_some(now));
+        let ignored = group.tainted_since.is_some_and(|since| since + UNSERVED_AFTER <= now);
+        if ignored && group.writer != self.me && !left_alone {
+            tracing::info!(writer = %group.writer, "the writer leaves a revocation unserved");
+            let session = group.id;
+            return self.abandon(session, ABANDONED_FOR, now);
+        }
         let Some(since) = group.behind_since else { return };
         let (session, epoch) = (group.id, group.epoch());
         let ahead = self.voices.all(now).filter(|(_, heard)| heard.session == session && heard.epoch > epoch);

@@ -82,6 +82,8 @@ pub(crate) struct Group {
     pub(crate) added: BTreeMap<DeviceId, Duration>,
     /// Whose JoinReq the writer owes an answer, since when, and when it was last asked for.
     pub(crate) owed: BTreeMap<DeviceId, (Duration, Duration)>,
+    /// The roster holds a device that does not belong to the room, since then.
+    pub(crate) tainted_since: Option<Duration>,
     /// A later epoch is known since, and not reached.
     pub(crate) behind_since: Option<Duration>,
     pub(crate) fetched_at: Option<Duration>,
@@ -261,6 +263,7 @@ impl Group {
             left: BTreeMap::new(),
             added: BTreeMap::new(),
             owed: BTreeMap::new(),
+            tainted_since: None,
             behind_since: None,
             fetched_at: None,
             forget_at: None,

@@ -321,6 +321,21 @@ fn conflicting_commits_are_proved_and_the_members_converge() {
 }
 
 #[test]
+fn a_writer_that_ignores_a_revocation_is_left_by_all_who_know_it() {
+    let (mut world, mut raw) = led_by_raw(4, 33);
+    let known = world.write_acl(AclOp::Revoke(world.id(3)));
+    world.learn(1, known);
+    world.learn(2, known);
+    for _ in 0..14 {
+        raw.speak(&mut world, 1);
+        raw.speak(&mut world, 2);
+        world.run(ms(1_000));
+    }
+    assert!([1, 2].iter().all(|node| world.nodes[*node].epoch().is_some_and(|epoch| epoch.session != raw.session())));
+    they_go_on(&mut world, &[1, 2]);
+}
+
+#[test]
 fn a_message_of_someone_who_is_no_member_is_refused() {
     let mut world = World::settled(3, 32);
     let stranger = DeviceId([3; 32]);
