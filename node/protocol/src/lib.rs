@@ -6,6 +6,7 @@
 
 pub mod call;
 pub mod chat;
+pub mod codes;
 pub mod id;
 pub mod identity;
 pub mod knock;
@@ -17,6 +18,7 @@ pub mod negotiation;
 pub mod proof;
 pub mod room;
 pub mod session;
+pub mod verification;
 pub mod wire;
 
 mod allowance;

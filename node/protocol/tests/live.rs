@@ -4,6 +4,8 @@
 
 #[path = "live/call.rs"]
 mod call;
+#[path = "live/codes.rs"]
+mod codes;
 #[path = "live/corpus.rs"]
 mod corpus;
 #[path = "live/frame_cipher.rs"]
