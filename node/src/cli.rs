@@ -106,6 +106,7 @@ async fn carry_out(arguments: Arguments) -> Result<Option<Output>, Failure> {
                 Typed::Id { rename } => Box::pin(oneshot::id(&mut client, rename, &dir, linger)).await,
                 Typed::Diagnose { seconds } => Box::pin(oneshot::diagnose(&mut client, Duration::from_secs(seconds))).await,
                 Typed::Room(room) => Box::pin(oneshot::room(&mut client, room, linger)).await,
+                Typed::Verify(verify) => Box::pin(oneshot::verify(&mut client, verify)).await,
                 Typed::Chat(chat) => Box::pin(oneshot::chat(&mut client, chat, linger)).await,
                 Typed::Run(_) | Typed::Init { .. } | Typed::Devices => Err(Failure::usage("not a command of its own")),
             };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::{
     DiagnosisView, InviteView, MediaDeviceView, MessageView, PeerView, ProfileView, RoleView, RoomView, StateView,
+    VerificationView,
 };
 
 /// Please do this.
@@ -72,6 +73,25 @@ pub enum Command {
     /// Leaves, and removes everything of the room from this device.
     #[serde(rename = "room.delete")]
     RoomDelete { room: RoomId },
+
+    /// The code that this person and a member compare.
+    #[serde(rename = "verify.show")]
+    VerifyShow { room: RoomId, device: DeviceId },
+    /// The codes are the same.
+    #[serde(rename = "verify.confirm")]
+    VerifyConfirm {
+        room: RoomId,
+        device: DeviceId,
+        /// What was scanned from the other's screen: refused where it is not the code of these two.
+        #[serde(default)]
+        scanned: Option<String>,
+    },
+    /// A member may go by a name that another account had before; nothing was compared.
+    #[serde(rename = "verify.accept")]
+    VerifyAccept { room: RoomId, device: DeviceId },
+    /// Not verified any more.
+    #[serde(rename = "verify.clear")]
+    VerifyClear { room: RoomId, device: DeviceId },
 
     #[serde(rename = "chat.send")]
     ChatSend {
@@ -211,6 +231,7 @@ pub enum Reply {
     Devices { devices: Vec<MediaDeviceView> },
     Peers { peers: Vec<PeerView> },
     Diagnosis { diagnosis: DiagnosisView },
+    Verification { verification: VerificationView },
     Setting { value: Option<String> },
     Done {},
 }

@@ -8,6 +8,7 @@ mod joins;
 mod links;
 mod rooms;
 mod sessions;
+mod verification;
 mod views;
 mod whereabouts;
 
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use conclave_protocol::id::{DeviceId, RoomId};
 use conclave_protocol::room::Room;
 use conclave_protocol::room::record::Record;
+use conclave_protocol::verification::Pins;
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -26,6 +28,7 @@ use self::identity::Me;
 use self::joins::Joins;
 use self::links::{FromLink, Links};
 use self::rooms::RoomEntry;
+use self::verification::Verification;
 use crate::command::{Command, Reply};
 use crate::config::Config;
 use crate::error::{CommandError, ErrorCode};
@@ -71,9 +74,10 @@ pub(crate) async fn spawn(
             .map(|room| Ok((room, load_room(&store, room)?)))
             .collect::<Result<Vec<_>, StoreError>>()?;
         let addresses = store.addresses()?;
-        Ok::<_, CommandError>((me, store, rooms, addresses))
+        let marks = verification::load_marks(&store)?;
+        Ok::<_, CommandError>((me, store, rooms, addresses, marks))
     });
-    let (me, store, loaded, addresses) =
+    let (me, store, loaded, addresses, marks) =
         opened.await.map_err(|_| CommandError::new(ErrorCode::StoreFailed, "The store could not be opened."))??;
     let store = StoreHandle::start(store)?;
     let (net, net_events) = Net::start(&me.device.seed(), &net_config).map_err(net_refused)?;
@@ -83,11 +87,16 @@ pub(crate) async fn spawn(
     };
     let started = Instant::now();
     let mut rooms = BTreeMap::new();
+    // Members of before this was kept.
+    let mut pinned = Batch::new();
     for (id, loaded) in loaded {
         match Room::load(me.in_rooms()?, id, loaded.records, incarnation) {
             Ok(room) => {
                 let session = sessions::begin(id, &me.device, started.elapsed());
-                rooms.insert(id, RoomEntry::new(room, chat::read_mark(loaded.read_mark), incarnation, session));
+                let mut entry = RoomEntry::new(room, chat::read_mark(loaded.read_mark), incarnation, session);
+                entry.pins = loaded.pins;
+                pinned = pinned.then(entry.pin_members(now_ms()));
+                rooms.insert(id, entry);
             }
             // One room that cannot be read does not take the others with it; its records stay where they are.
             Err(error) => {
@@ -97,10 +106,12 @@ pub(crate) async fn spawn(
             }
         }
     }
+    store.commit(pinned).await?;
     let driver = Driver {
         links: Links::new(net.clone()),
         joins: Joins::default(),
         calls: calls::Calls::new(pictures),
+        verification: Verification::new(marks),
         me,
         store,
         net,
@@ -132,6 +143,7 @@ fn net_refused(error: NetError) -> CommandError {
 struct Loaded {
     records: Vec<Record>,
     read_mark: Option<Vec<u8>>,
+    pins: Pins,
 }
 
 fn load_room(store: &Store, room: RoomId) -> Result<Loaded, StoreError> {
@@ -139,7 +151,11 @@ fn load_room(store: &Store, room: RoomId) -> Result<Loaded, StoreError> {
     let records = rows.iter().filter_map(|(_, bytes)| {
         Record::decode(bytes).inspect_err(|error| tracing::error!(%error, "a record could not be read and is left out")).ok()
     });
-    Ok(Loaded { records: records.collect(), read_mark: store.note(Some(&room), chat::READ_MARK)? })
+    Ok(Loaded {
+        records: records.collect(),
+        read_mark: store.note(Some(&room), chat::READ_MARK)?,
+        pins: verification::load_pins(store, room)?,
+    })
 }
 
 /// A device on the network.
@@ -166,6 +182,7 @@ struct Driver {
     links: Links,
     joins: Joins,
     calls: calls::Calls,
+    verification: Verification,
     peers: BTreeMap<DeviceId, PeerState>,
     /// Where this device listens.
     listening: Vec<String>,
@@ -198,6 +215,10 @@ impl Driver {
                         break;
                     }
                     Some(Request { command, reply }) if waits_for_devices(&command) => self.handle_media_command(command, reply),
+                    Some(Request { command: Command::VerifyShow { room, device }, reply }) => self.verify_show(room, device, reply),
+                    Some(Request { command: Command::VerifyConfirm { room, device, scanned: Some(scanned) }, reply }) => {
+                        self.verify_scan(room, device, scanned, reply);
+                    }
                     Some(Request { command, reply }) => {
                         let answer = self.handle_command(command).await;
                         self.tell_changes();
@@ -210,6 +231,7 @@ impl Driver {
                 Some(from) = self.links.inbox.recv() => self.handle_link(from).await,
                 Some(event) = self.calls.mesh_events.recv() => self.handle_mesh(event),
                 Some(done) = self.calls.done.recv() => self.handle_media_done(done),
+                Some(done) = self.verification.done() => self.handle_code_done(done).await,
                 _ = tick.tick() => self.handle_tick().await,
                 () = tokio::time::sleep_until(sessions_due.into()) => self.handle_sessions_tick(),
             }
@@ -276,6 +298,9 @@ impl Driver {
             Command::RoomRevoke { room, device } => self.room_revoke(room, device).await,
             Command::RoomLeave { room } => self.room_leave(room).await,
             Command::RoomDelete { room } => self.room_delete(room).await,
+            Command::VerifyConfirm { room, device, scanned: None } => self.verify_confirm(room, device).await,
+            Command::VerifyAccept { room, device } => self.verify_accept(room, device).await,
+            Command::VerifyClear { room, device } => self.verify_clear(room, device).await,
             Command::ChatSend { room, body, reply_to } => self.chat_send(room, &body, reply_to).await,
             Command::ChatEdit { room, message, body } => self.chat_edit(room, message, &body).await,
             Command::ChatDelete { room, message } => self.chat_delete(room, message).await,
@@ -297,8 +322,10 @@ impl Driver {
                 self.store.commit(Batch::new().setting(&key, value.as_deref())).await?;
                 Ok(Reply::Done {})
             }
-            // Answered elsewhere: by the devices they wait for, and by the end of the loop.
-            Command::CallJoin { .. }
+            // Answered elsewhere: by the devices or the computation they wait for, and by the end of the loop.
+            Command::VerifyShow { .. }
+            | Command::VerifyConfirm { scanned: Some(_), .. }
+            | Command::CallJoin { .. }
             | Command::CallMic { .. }
             | Command::CallCamera { .. }
             | Command::CallScreen { .. }

@@ -84,6 +84,8 @@ codes! {
     NobodyFound = "nobody_found" / 1,
     /// The other side speaks another version.
     PeerVersion = "peer_version" / 3,
+    /// The keys are not the same on both sides: another person's code, or someone stands in between.
+    CodeMismatch = "code_mismatch" / 3,
     /// The room's call is as full as a mesh can be.
     CallFull = "call_full" / 3,
     /// This device is in no call.

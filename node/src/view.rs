@@ -47,6 +47,71 @@ pub struct RoomView {
     pub last_message: Option<MessageView>,
     /// Who is in the room's call now, whether this device is or not.
     pub call: Option<RoomCallView>,
+    /// The presence session, as this device takes part in it.
+    pub session: SessionView,
+    /// What those in the session may compare; absent outside one, and for a moment after its keys changed.
+    pub call_code: Option<CallCodeView>,
+}
+
+/// How far this device is in the presence session of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    pub phase: SessionPhase,
+    /// Devices that share its keys; 0 outside one.
+    pub people: u32,
+    /// Counts the changes of its keys; absent outside one.
+    pub epoch: Option<u64>,
+}
+
+/// Where a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionPhase {
+    /// In none.
+    Idle,
+    /// On the way into one.
+    Joining,
+    Member,
+    /// In the one that it keeps the keys of.
+    Writer,
+}
+
+/// The code of the call, and why it is not the one before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallCodeView {
+    /// Thirty digits in groups of five.
+    pub code: String,
+    /// Names of those who came with it.
+    pub joined: Vec<String>,
+    /// Names of those who went with it. Where nobody came or went, the keys were renewed.
+    pub left: Vec<String>,
+}
+
+/// What two people compare, and what this device knows of the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerificationView {
+    pub device: DeviceId,
+    pub account: AccountId,
+    pub name: String,
+    /// Forty-five digits in groups of five, the same on both sides.
+    pub code: String,
+    /// The same as text for a QR code.
+    pub link: String,
+    /// When the codes were compared, UTC; absent where never.
+    pub verified_ms: Option<u64>,
+    pub key_changed: bool,
+    /// The accounts that were seen under this name in this room, in the order in which they came.
+    pub history: Vec<KeySeenView>,
+}
+
+/// An account that was seen under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySeenView {
+    pub account: AccountId,
+    /// By this device's clock, UTC.
+    pub since_ms: u64,
+    /// The first, or one that this person accepted.
+    pub accepted: bool,
 }
 
 /// A call of a room, seen from outside.
@@ -68,6 +133,10 @@ pub struct MemberView {
     pub me: bool,
     /// This member signed two operations with one id; nothing more of theirs is taken.
     pub frozen: bool,
+    /// When this person compared codes with them, UTC; absent where never.
+    pub verified_ms: Option<u64>,
+    /// Another account had this name before. No media go to or come from it until it was verified or accepted.
+    pub key_changed: bool,
 }
 
 /// Someone who asks to be let in.
@@ -207,6 +276,8 @@ pub enum LinkState {
     Reconnecting,
     /// Their certificate is not the one they signed: nothing of theirs is played or shown.
     Mismatch,
+    /// Another account had this name before: nothing is sent to it or taken from it until it was verified or accepted.
+    KeyChanged,
 }
 
 /// Someone else in the call.

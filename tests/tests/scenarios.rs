@@ -9,6 +9,8 @@ mod calls;
 mod rooms;
 #[path = "scenarios/script.rs"]
 mod script;
+#[path = "scenarios/verify.rs"]
+mod verify;
 #[path = "scenarios/window.rs"]
 mod window;
 

@@ -139,6 +139,7 @@ fn remote_tile(state: &AppState, room: Option<&RoomView>, view: &ParticipantView
         LinkState::Connecting => Some("tile-connecting"),
         LinkState::Reconnecting => Some("tile-reconnecting"),
         LinkState::Mismatch => Some("tile-mismatch"),
+        LinkState::KeyChanged => Some("tile-key-changed"),
     };
     let trouble = trouble.map(|key| state.text.t(key));
     let figures = connected.then(|| {

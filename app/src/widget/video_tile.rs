@@ -135,7 +135,7 @@ pub fn tile_ui(ui: &mut Ui, rect: Rect, tile: &Tile, draw: &mut Draw<'_>) {
     let fill = if tile.screen { Color32::BLACK } else { palette.tile };
     ui.painter().rect_filled(rect, CornerRadius::same(radius::TILE), fill);
 
-    let mismatch = tile.link == Some(LinkState::Mismatch);
+    let mismatch = matches!(tile.link, Some(LinkState::Mismatch | LinkState::KeyChanged));
     let shown = tile.picture.filter(|_| !mismatch).and_then(|key| draw.picture(ui.ctx(), key));
     match shown {
         Some(shown) => paint_picture(ui, rect, shown, tile.screen, tile.mirrored, radius::TILE),

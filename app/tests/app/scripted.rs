@@ -406,7 +406,17 @@ pub fn account(device: DeviceId) -> AccountId {
 }
 
 pub fn member(device: DeviceId, name: &str, role: RoleView, online: bool) -> MemberView {
-    MemberView { device, account: account(device), name: name.into(), role, online, me: device == ME, frozen: false }
+    MemberView {
+        device,
+        account: account(device),
+        name: name.into(),
+        role,
+        online,
+        me: device == ME,
+        frozen: false,
+        verified_ms: None,
+        key_changed: false,
+    }
 }
 
 pub fn room(id: u8, name: &str, members: &[(DeviceId, &str, RoleView, bool)]) -> RoomView {
@@ -425,6 +435,8 @@ pub fn room(id: u8, name: &str, members: &[(DeviceId, &str, RoleView, bool)]) ->
         mentions: 0,
         last_message: None,
         call: None,
+        session: SessionView { phase: SessionPhase::Idle, people: 0, epoch: None },
+        call_code: None,
     }
 }
 

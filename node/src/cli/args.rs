@@ -75,6 +75,9 @@ pub(crate) enum Command {
     /// Rooms: make, list, join, govern.
     #[command(subcommand)]
     Room(RoomCommand),
+    /// Codes that two people compare, and whom this person has verified.
+    #[command(subcommand)]
+    Verify(VerifyCommand),
     /// Chat: send, read, search, change.
     #[command(subcommand)]
     Chat(ChatCommand),
@@ -211,6 +214,34 @@ pub(crate) enum RoomCommand {
     Leave { room: String },
     /// Leaves a room and removes everything of it from this device.
     Delete { room: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VerifyCommand {
+    /// Shows the code that this person and a member compare, and the keys that were seen under their name.
+    #[command(after_help = "Examples:\n  conclave-node verify show Kitchen Bob\n  conclave-node verify show Kitchen Bob --qr")]
+    Show {
+        room: String,
+        person: String,
+        /// Prints a QR code too.
+        #[arg(long)]
+        qr: bool,
+    },
+    /// The codes are the same on both sides.
+    #[command(
+        after_help = "Examples:\n  conclave-node verify confirm Kitchen Bob\n  conclave-node verify confirm Kitchen Bob --scanned 'conclave://verify/1#…'"
+    )]
+    Confirm {
+        room: String,
+        person: String,
+        /// What was scanned from the other's screen; refused where it is not the code of these two.
+        #[arg(long, value_name = "TEXT")]
+        scanned: Option<String>,
+    },
+    /// A member may go by a name that another account had before, though nothing was compared.
+    Accept { room: String, person: String },
+    /// Not verified any more.
+    Clear { room: String, person: String },
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,13 +8,13 @@ use conclave_protocol::id::{DeviceId, OpHash, RoomId};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::args::{ChatCommand, RoomCommand};
+use super::args::{ChatCommand, RoomCommand, VerifyCommand};
 use super::client::{Client, Failure, part};
 use super::{render, select};
 use crate::command::Command;
 use crate::error::ErrorCode;
 use crate::event::Event;
-use crate::view::{DiagnosisView, InviteView, JoinView, MessageView, PeerView, RoomView};
+use crate::view::{DiagnosisView, InviteView, JoinView, MessageView, PeerView, RoomView, VerificationView};
 
 /// After a member was reached: for what was said to get across.
 const SETTLE: Duration = Duration::from_millis(700);
@@ -33,7 +33,7 @@ pub(crate) struct Output {
 pub(crate) fn needs_network(command: &super::args::Command) -> bool {
     use super::args::Command as Typed;
     match command {
-        Typed::Init { .. } | Typed::Devices => false,
+        Typed::Init { .. } | Typed::Devices | Typed::Verify(_) => false,
         Typed::Id { rename } => rename.is_some(),
         Typed::Diagnose { .. } | Typed::Run(_) => true,
         Typed::Room(room) => !matches!(room, RoomCommand::Create { .. } | RoomCommand::List | RoomCommand::Show { .. }),
@@ -137,6 +137,36 @@ pub(crate) async fn room(client: &mut Client, command: RoomCommand, linger: Dura
             Ok(Output { json, text: "Deleted from this device.\n".to_owned() })
         }
     }
+}
+
+pub(crate) async fn verify(client: &mut Client, command: VerifyCommand) -> Result<Output, Failure> {
+    let (command, text) = match command {
+        VerifyCommand::Show { room, person, qr } => {
+            let (room, device) = find_person(client, &room, &person).await?;
+            let json = client.ask(Command::VerifyShow { room, device }).await?;
+            let view: VerificationView = part(&json, "verification")?;
+            let mut text = render::verification(&view);
+            if qr {
+                let code = render::qr(&view.link, std::io::stdout().is_terminal());
+                text.push_str(&code.unwrap_or_else(|| "The code is too long for a QR code.\n".to_owned()));
+            }
+            return Ok(Output { json, text });
+        }
+        VerifyCommand::Confirm { room, person, scanned } => {
+            let (room, device) = find_person(client, &room, &person).await?;
+            (Command::VerifyConfirm { room, device, scanned }, "Verified.\n")
+        }
+        VerifyCommand::Accept { room, person } => {
+            let (room, device) = find_person(client, &room, &person).await?;
+            (Command::VerifyAccept { room, device }, "Accepted; not verified.\n")
+        }
+        VerifyCommand::Clear { room, person } => {
+            let (room, device) = find_person(client, &room, &person).await?;
+            (Command::VerifyClear { room, device }, "Not verified any more.\n")
+        }
+    };
+    let json = client.ask(command).await?;
+    Ok(Output { json, text: text.to_owned() })
 }
 
 pub(crate) async fn chat(client: &mut Client, command: ChatCommand, linger: Duration) -> Result<Output, Failure> {

@@ -7,8 +7,8 @@ use conclave_protocol::id::{DeviceId, OpHash};
 
 use crate::event::{Event, LeaveReason};
 use crate::view::{
-    DiagnosisView, InviteView, JoinView, MediaDeviceView, MediaKind, MessageView, PeerView, ProfileView, RoleView, RoomView,
-    StreamKind,
+    CallCodeView, DiagnosisView, InviteView, JoinView, MediaDeviceView, MediaKind, MessageView, PeerView, ProfileView, RoleView,
+    RoomView, StreamKind, VerificationView,
 };
 
 /// Characters of an id's body that a person is shown; enough to tell apart what one device has, and taken back as a choice.
@@ -114,6 +114,9 @@ pub(crate) fn room(room: &RoomView) -> String {
     if room.gone {
         out.push_str("This device is no member any more; what it has of the history stays readable.\n");
     }
+    if let Some(code) = &room.call_code {
+        let _ = writeln!(out, "call code  {} ({})", code.code, code_reason(code));
+    }
     let mut rows = vec![["PERSON", "ROLE", "", "ID"].map(str::to_owned).to_vec()];
     for member in &room.members {
         let state = match (member.frozen, member.me, member.online) {
@@ -122,7 +125,12 @@ pub(crate) fn room(room: &RoomView) -> String {
             (_, _, true) => "here",
             _ => "away",
         };
-        rows.push(vec![clean(&member.name), role(member.role).to_owned(), state.to_owned(), short(&member.device)]);
+        let trust = match (member.key_changed, member.verified_ms) {
+            (true, _) => ", another key under this name",
+            (_, Some(_)) => ", verified",
+            _ => "",
+        };
+        rows.push(vec![clean(&member.name), role(member.role).to_owned(), format!("{state}{trust}"), short(&member.device)]);
     }
     let _ = write!(out, "\n{}", table(&rows));
     if let Some(call) = &room.call {
@@ -133,6 +141,42 @@ pub(crate) fn room(room: &RoomView) -> String {
         let mut rows = vec![["KNOCKS", "CODE", "SINCE", "ID"].map(str::to_owned).to_vec()];
         for knock in &room.knocks {
             rows.push(vec![clean(&knock.name), knock.code.clone(), moment(knock.since_ms), short(&knock.device)]);
+        }
+        let _ = write!(out, "\n{}", table(&rows));
+    }
+    out
+}
+
+fn code_reason(code: &CallCodeView) -> String {
+    let names = |names: &[String]| names.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
+    match (code.joined.is_empty(), code.left.is_empty()) {
+        (true, true) => "the keys were renewed".to_owned(),
+        (false, true) => format!("{} came", names(&code.joined)),
+        (true, false) => format!("{} went", names(&code.left)),
+        (false, false) => format!("{} came, {} went", names(&code.joined), names(&code.left)),
+    }
+}
+
+/// The code of two people in three lines of three groups, and what is known of the other.
+pub(crate) fn verification(view: &VerificationView) -> String {
+    let groups: Vec<_> = view.code.split(' ').collect();
+    let mut out = format!("Compare this with what {} sees, by voice or side by side:\n\n", clean(&view.name));
+    for line in groups.chunks(3) {
+        let _ = writeln!(out, "  {}", line.join(" "));
+    }
+    let known = match (view.key_changed, view.verified_ms) {
+        (true, _) => {
+            "Another key had this name before. No media go to or come from it until it was verified or accepted.".to_owned()
+        }
+        (_, Some(since_ms)) => format!("Verified since {} UTC.", moment(since_ms)),
+        _ => "Not verified yet.".to_owned(),
+    };
+    let _ = writeln!(out, "\n{known}");
+    if view.history.len() > 1 {
+        let mut rows = vec![["KEY", "SINCE", ""].map(str::to_owned).to_vec()];
+        for key in &view.history {
+            let accepted = if key.accepted { "" } else { "not accepted" };
+            rows.push(vec![short(&key.account), moment(key.since_ms), accepted.to_owned()]);
         }
         let _ = write!(out, "\n{}", table(&rows));
     }
@@ -404,7 +448,9 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 pub(crate) mod samples {
     use conclave_protocol::id::{AccountId, CallId, DeviceId, OpHash, RoomId};
 
-    use crate::view::{KnockView, MemberView, MessageView, ReactionView, RoleView, RoomCallView, RoomView};
+    use crate::view::{
+        KnockView, MemberView, MessageView, ReactionView, RoleView, RoomCallView, RoomView, SessionPhase, SessionView,
+    };
 
     pub(crate) fn member(number: u8, name: &str) -> MemberView {
         MemberView {
@@ -415,6 +461,8 @@ pub(crate) mod samples {
             online: true,
             me: false,
             frozen: false,
+            verified_ms: None,
+            key_changed: false,
         }
     }
 
@@ -438,6 +486,8 @@ pub(crate) mod samples {
             mentions: 1,
             last_message: None,
             call: Some(RoomCallView { call: CallId([5; 16]), people: vec![DeviceId([2; 32])] }),
+            session: SessionView { phase: SessionPhase::Idle, people: 0, epoch: None },
+            call_code: None,
         }
     }
 
@@ -462,11 +512,13 @@ pub(crate) mod samples {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+    use conclave_protocol::id::AccountId;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::view::KeySeenView;
 
     #[test]
     fn moments_are_those_of_the_calendar() {
@@ -516,6 +568,48 @@ KNOCKS   CODE       SINCE             ID
 Mallory  1234 5678  2023-11-14 22:13  dev:a4dqobyh
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn marks_changed_keys_and_the_call_code_are_shown() {
+        let mut view = samples::room(1, "Kitchen");
+        let code = "12345 67890 12345 67890 12345 67890".to_owned();
+        view.call_code = Some(CallCodeView { code, joined: vec!["Bob".to_owned()], left: vec![] });
+        view.members[1].verified_ms = Some(5);
+        let text = room(&view);
+        assert!(text.contains("here, verified"), "{text}");
+        assert!(text.contains("call code  12345 67890 12345 67890 12345 67890 (Bob came)"), "{text}");
+        view.members[1].key_changed = true;
+        assert!(room(&view).contains("another key under this name"));
+    }
+
+    #[test]
+    fn the_code_of_two_people_stands_in_three_lines() {
+        let key = |number, accepted| KeySeenView { account: AccountId([number; 32]), since_ms: 1_700_000_000_000, accepted };
+        let view = VerificationView {
+            device: DeviceId([2; 32]),
+            account: AccountId([2; 32]),
+            name: "Bob\x1b".to_owned(),
+            code: "00001 00002 00003 00004 00005 00006 00007 00008 00009".to_owned(),
+            link: "conclave://verify/1#x".to_owned(),
+            verified_ms: None,
+            key_changed: true,
+            history: vec![key(3, true), key(2, false)],
+        };
+        let expected = "\
+Compare this with what Bob\u{fffd} sees, by voice or side by side:
+
+  00001 00002 00003
+  00004 00005 00006
+  00007 00008 00009
+
+Another key had this name before. No media go to or come from it until it was verified or accepted.
+
+KEY            SINCE
+acct:ambqgayd  2023-11-14 22:13
+acct:aibaeaqc  2023-11-14 22:13  not accepted
+";
+        assert_eq!(verification(&view), expected);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::json::{self, Ask, Line};
 use crate::command::{Command, Reply};
 use crate::error::ErrorCode;
 use crate::event::{Event, LeaveReason};
-use crate::view::{LinkState, MediaKind, RoleView, StreamKind};
+use crate::view::{LinkState, MediaKind, RoleView, SessionPhase, StreamKind};
 
 const PAGE: &str = include_str!("../../../docs/AUTOMATION.md");
 
@@ -125,6 +125,7 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::Peers { .. } => "peers",
         Reply::Diagnosis { .. } => "diagnosis",
         Reply::Setting { .. } => "value",
+        Reply::Verification { .. } => "verification",
         Reply::Done {} => "",
     }
 }
@@ -157,6 +158,7 @@ fn every_answer_is_described() {
         "peers",
         "diagnosis",
         "value",
+        "verification",
         "",
     ];
     assert_eq!(shown, all.into_iter().collect());
@@ -188,6 +190,7 @@ fn every_field_and_value_of_the_views_is_explained() {
         variants::<LinkState>(json!("?")),
         variants::<MediaKind>(json!("?")),
         variants::<StreamKind>(json!("?")),
+        variants::<SessionPhase>(json!("?")),
         variants::<LeaveReason>(json!("?")),
         variants::<crate::view::JoinView>(json!({"state": "?"})),
     ] {

@@ -186,13 +186,7 @@ impl Driver {
                     }
                 }
                 CallOutput::Moved(call) => self.move_mesh(room, call),
-                CallOutput::AddPeer(device) => {
-                    if let Some(active) = self.active_in(room) {
-                        active.people.insert(device, Person::default());
-                        active.mesh.add_peer(device);
-                    }
-                    self.tell_streams(room, device);
-                }
+                CallOutput::AddPeer(device) => self.add_person(room, device),
                 CallOutput::RemovePeer(device, _) => {
                     if let Some(active) = self.active_in(room) {
                         active.people.remove(&device);
@@ -230,6 +224,38 @@ impl Driver {
 
     fn active_in(&mut self, room: RoomId) -> Option<&mut Active> {
         self.calls.active.as_mut().filter(|active| active.room == room)
+    }
+
+    /// Media with a participant begin, unless another account had the name before.
+    fn add_person(&mut self, room: RoomId, device: DeviceId) {
+        let key_changed = self.is_key_changed(room, &device);
+        if let Some(active) = self.active_in(room) {
+            let link = if key_changed { LinkState::KeyChanged } else { LinkState::Connecting };
+            active.people.insert(device, Person { link, ..Person::default() });
+            if !key_changed {
+                active.mesh.add_peer(device);
+            }
+        }
+        self.tell_streams(room, device);
+    }
+
+    /// After a name, a mark or a key changed: media with whoever may not have them end, and begin with whoever may.
+    pub(super) fn review_blocked(&mut self, room: RoomId) {
+        let Some(active) = self.active_in(room) else { return };
+        let people: Vec<(DeviceId, LinkState)> = active.people.iter().map(|(device, person)| (*device, person.link)).collect();
+        for (device, link) in people {
+            match (self.is_key_changed(room, &device), link) {
+                (_, LinkState::Mismatch) | (true, LinkState::KeyChanged) => {}
+                (false, LinkState::KeyChanged) => self.add_person(room, device),
+                (true, _) => {
+                    if let Some(active) = self.active_in(room) {
+                        active.mesh.remove_peer(device);
+                    }
+                    self.add_person(room, device);
+                }
+                (false, _) => {}
+            }
+        }
     }
 
     /// What a participant says of their own streams reaches the media: one that is off leaves no frozen picture.
@@ -548,7 +574,9 @@ impl Driver {
                 }
             }
             MeshEvent::Link { peer, state, after_ms } => {
-                let Some(person) = active.people.get_mut(&peer) else { return };
+                // What was on its way when the media with them ended says nothing any more.
+                let known = active.people.get_mut(&peer).filter(|person| person.link != LinkState::KeyChanged);
+                let Some(person) = known else { return };
                 person.link = state;
                 if state == LinkState::Connected {
                     self.publish(Event::CallConnected { room, device: peer, after_ms });

@@ -11,9 +11,11 @@ use conclave_protocol::log::sync::{MAX_BATCH_BYTES, MAX_BATCH_OPS, RoomFrame, ba
 use conclave_protocol::room::record::Record;
 use conclave_protocol::room::{Applied, CreateRoom, Refusal, Room, RoomChange};
 use conclave_protocol::session::Session;
+use conclave_protocol::verification::Pins;
 use conclave_protocol::wire::Signed;
 
 use super::links::LinkId;
+use super::verification::ShownCode;
 use super::{Driver, sessions};
 use crate::command::Reply;
 use crate::error::{CommandError, ErrorCode};
@@ -37,13 +39,18 @@ pub(super) struct RoomEntry {
     pub(super) keys: MediaKeys,
     /// Those in the call who are known to record.
     pub(super) recorders: BTreeSet<DeviceId>,
+    /// Which account was seen under which name.
+    pub(super) pins: Pins,
+    /// The call code of the session's epoch.
+    pub(super) code: ShownCode,
 }
 
 impl RoomEntry {
     /// `incarnation`: random at each start of the node.
     pub(super) fn new(room: Room, read: ReadMark, incarnation: u64, session: Session) -> Self {
         let (call, keys) = (Call::new(room.me(), incarnation), MediaKeys::new(room.me()));
-        Self { room, read, call, session, keys, recorders: BTreeSet::new() }
+        let (pins, code) = (Pins::default(), ShownCode::default());
+        Self { room, read, call, session, keys, recorders: BTreeSet::new(), pins, code }
     }
 }
 
@@ -100,9 +107,11 @@ impl Driver {
     /// Takes a room in that was founded or joined: on disk first.
     pub(super) async fn adopt(&mut self, room: Room, applied: Applied, extra: Batch) -> Result<(), CommandError> {
         let id = room.id();
-        self.store.commit(to_disk(id, &applied.records).then(extra)).await?;
         let session = sessions::begin(id, &self.me.device, self.now());
-        self.rooms.insert(id, RoomEntry::new(room, ReadMark::default(), self.incarnation, session));
+        let mut entry = RoomEntry::new(room, ReadMark::default(), self.incarnation, session);
+        let pinned = entry.pin_members(self.now_ms());
+        self.store.commit(to_disk(id, &applied.records).then(pinned).then(extra)).await?;
+        self.rooms.insert(id, entry);
         self.share_secrets();
         self.run_session(id);
         self.dirty.insert(id);
@@ -181,7 +190,10 @@ impl Driver {
         if refused.hostile() > 0 {
             tracing::debug!(?refused, "operations were not taken");
         }
-        let batch = to_disk(room, &records).then(extra);
+        let now_ms = self.now_ms();
+        let who_belongs = records.iter().any(|record| matches!(record, Record::Acl(_)));
+        let pinned = self.rooms.get_mut(&room).filter(|_| who_belongs).map(|entry| entry.pin_members(now_ms));
+        let batch = to_disk(room, &records).then(pinned.unwrap_or_default()).then(extra);
         if let Err(error) = self.store.commit(batch).await {
             // The machine holds what the disk does not: it is brought back to what the disk has, so that nothing of it is sent.
             self.reload(room).await;
@@ -200,6 +212,9 @@ impl Driver {
         for device in goodbyes {
             self.cut_off(room, device).await;
         }
+        if who_belongs {
+            self.review_blocked(room);
+        }
         Ok(())
     }
 
@@ -210,6 +225,7 @@ impl Driver {
                 Ok(fresh) => {
                     if let Some(entry) = self.rooms.get_mut(&room) {
                         entry.room = fresh;
+                        entry.pins = loaded.pins;
                     }
                 }
                 Err(error) => tracing::error!(%error, "a room could not be read back"),
@@ -414,6 +430,8 @@ impl Driver {
                 online: self.links.is_online(room, member.device),
                 me: member.device == me,
                 frozen: entry.room.is_frozen(&member.device),
+                verified_ms: self.verification.marks().since(&member.account),
+                key_changed: self.is_key_changed(room, &member.device),
             })
             .collect();
         members.sort_by(|a, b| {
@@ -433,6 +451,8 @@ impl Driver {
             mentions: unread.iter().filter(|message| message.mentions().contains(&me)).count().try_into().unwrap_or(u32::MAX),
             last_message: entry.room.chat().last().map(|message| entry.message_view(message)),
             call: self.room_call(room).map(|(call, people)| RoomCallView { call, people }),
+            session: entry.session_view(),
+            call_code: entry.code.view(),
         })
     }
 

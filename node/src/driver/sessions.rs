@@ -92,6 +92,7 @@ impl Driver {
                 SessionOutput::EpochChanged { session, epoch, joined, left } => {
                     tracing::debug!(%session, epoch, joined = joined.len(), left = left.len(), "another epoch");
                     self.share_media_keys(room);
+                    self.handle_code_due(room, &joined, &left);
                     let now = self.now();
                     if let Some(entry) = self.rooms.get_mut(&room)
                         && !joined.is_empty()
@@ -103,8 +104,16 @@ impl Driver {
                 SessionOutput::EpochOver { .. } => self.share_media_keys(room),
                 SessionOutput::Cut(device) => self.cut_transports(room, device),
                 SessionOutput::Unsent { payloads } => tracing::debug!(payloads, "live messages found no session in time"),
-                SessionOutput::Ended => tracing::debug!("out of the session"),
+                SessionOutput::Ended => {
+                    tracing::debug!("out of the session");
+                    self.forget_code(room);
+                }
             }
+        }
+        if let Some(entry) = self.rooms.get_mut(&room)
+            && entry.code.phase_changed(entry.session.phase())
+        {
+            self.dirty.insert(room);
         }
         if told {
             self.carry_out(room);

@@ -184,7 +184,12 @@ pub(crate) fn join(room: RoomId, camera: &str) -> Command {
 }
 
 /// Waits until someone in the call is as `holds` says.
-async fn person(peer: &mut Peer, device: DeviceId, what: &str, holds: impl Fn(&ParticipantView) -> bool) -> ParticipantView {
+pub(crate) async fn person(
+    peer: &mut Peer,
+    device: DeviceId,
+    what: &str,
+    holds: impl Fn(&ParticipantView) -> bool,
+) -> ParticipantView {
     let find = |call: &CallView| call.people.iter().find(|person| person.device == device && holds(person)).cloned();
     peer.drain().unwrap();
     let newest = peer.events.iter().rev().find_map(|(_, event)| match event {
