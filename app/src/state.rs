@@ -17,6 +17,7 @@ use conclave_node::command::Command;
 use conclave_node::config::Protection;
 use conclave_node::view::{
     CallView, DiagnosisView, InviteView, JoinView, MediaDeviceView, MediaKind, MemberView, ProfileView, RoleView, RoomView,
+    VerificationView,
 };
 use conclave_protocol::id::{DeviceId, RoomId};
 
@@ -87,6 +88,7 @@ pub enum Pending {
     EnterCall,
     Diagnose,
     ProfileName,
+    Verification,
     /// Nothing but its error matters.
     Plain,
     /// Not even that: it was asked in passing.
@@ -191,6 +193,8 @@ pub struct AppState {
     pub panel: Option<Panel>,
     pub dialog: Option<Dialog>,
     pub invitation: Invitation,
+    /// What is compared with the person whose details are shown.
+    pub verification: Option<VerificationView>,
     pub toasts: Toasts,
     pending: BTreeMap<RequestId, Pending>,
 }
@@ -236,6 +240,7 @@ impl AppState {
                 made: None,
                 busy: false,
             },
+            verification: None,
             toasts: Toasts::default(),
             pending: BTreeMap::new(),
         }

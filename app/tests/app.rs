@@ -15,6 +15,8 @@ mod keyboard;
 mod labels;
 #[path = "app/texts.rs"]
 mod texts;
+#[path = "app/verify.rs"]
+mod verify;
 #[path = "app/views.rs"]
 mod views;
 #[path = "app/window.rs"]

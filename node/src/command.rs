@@ -219,6 +219,7 @@ fn member() -> RoleView {
 /// What a command answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "one at a time is on its way to whoever asked")]
 pub enum Reply {
     Room { room: RoomView },
     Rooms { rooms: Vec<RoomView> },

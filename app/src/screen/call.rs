@@ -302,8 +302,9 @@ fn head_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
                 );
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.label(RichText::new(egui_phosphor::fill::LOCK).font(fill_icon(14.0)).color(palette.success))
-                    .on_hover_text(draw.t("lobby-encrypted"));
+                if IconButton::new(egui_phosphor::regular::LOCK_KEY, &draw.t("verification")).size(28.0).show(ui).clicked() {
+                    draw.want(Intent::OpenPanel(Some(Panel::People)));
+                }
                 ui.add(Label::new(RichText::new(&view.name).font(font(15.0, Weight::Semibold))).truncate());
                 ui.label(RichText::new(&view.time).size(13.0).color(palette.faint));
             });

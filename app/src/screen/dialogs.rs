@@ -1,6 +1,7 @@
 //! What stands over the rest: new room, join, what to share, questions before things that cannot be undone, keys, a person's details.
 
 use conclave_node::view::MediaKind;
+use conclave_protocol::id::{DeviceId, RoomId};
 use conclave_protocol::link::Link;
 use egui::{Align, Color32, Frame, Id, Key, Label, Layout, Margin, Modal, Modifiers, RichText, ScrollArea, Ui, vec2};
 
@@ -15,7 +16,8 @@ use crate::widget::Draw;
 use crate::widget::avatar::{Person, avatar};
 use crate::widget::controls::{Banner, Button, IconButton, Tone, action_row, banner, key_cap, muted, section, switch};
 use crate::widget::field::{Field, copyable};
-use crate::widget::people::role_pill;
+use crate::widget::invite::qr_ui;
+use crate::widget::people::{code_ui, in_lines, role_pill};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum DialogView {
@@ -52,6 +54,18 @@ pub struct PersonView {
     pub frozen: bool,
     pub device: String,
     pub account: String,
+    pub verified: bool,
+    pub key_changed: bool,
+    /// Absent until it was computed, and for oneself.
+    pub compare: Option<CompareView>,
+    pub key: (RoomId, DeviceId),
+}
+
+/// What is compared with a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompareView {
+    pub lines: Vec<String>,
+    pub link: String,
 }
 
 impl DialogView {
@@ -89,6 +103,14 @@ impl DialogView {
                     frozen: member.frozen,
                     device: member.device.to_string(),
                     account: member.account.to_string(),
+                    verified: member.verified_ms.is_some(),
+                    key_changed: member.key_changed,
+                    compare: state
+                        .verification
+                        .as_ref()
+                        .filter(|shown| shown.device == *device && shown.account == member.account)
+                        .map(|shown| CompareView { lines: in_lines(&shown.code), link: shown.link.clone() }),
+                    key: (*room, *device),
                 }))
             }
         })
@@ -291,6 +313,9 @@ fn person_ui(ui: &mut Ui, view: &PersonView, draw: &mut Draw<'_>) {
         banner(ui, Banner::Danger, &draw.t("person-frozen-more"), None);
     }
     muted(ui, &draw.t(role_more_key(view.role)));
+    if !view.me {
+        verify_ui(ui, view, draw);
+    }
     for (id, key, text) in [("device_key", "person-device", &view.device), ("account_key", "person-account", &view.account)] {
         let label = draw.t(key);
         ui.horizontal(|ui| {
@@ -304,6 +329,38 @@ fn person_ui(ui: &mut Ui, view: &PersonView, draw: &mut Draw<'_>) {
         });
         copyable(ui, id, &label, text, false);
     }
+}
+
+fn verify_ui(ui: &mut Ui, view: &PersonView, draw: &mut Draw<'_>) {
+    let (room, device) = view.key;
+    if view.key_changed {
+        banner(ui, Banner::Danger, &draw.t("person-key-changed-more"), None);
+    } else if view.verified {
+        banner(ui, Banner::Info, &draw.t("person-verified-more"), None);
+    }
+    let title = draw.t("code-pairwise");
+    section(ui, &title);
+    let Some(compare) = &view.compare else {
+        ui.spinner();
+        return;
+    };
+    ui.horizontal(|ui| {
+        qr_ui(ui, &compare.link, 148.0, &draw.t("code-qr"));
+        ui.vertical(|ui| code_ui(ui, &title, &compare.lines));
+    });
+    muted(ui, &draw.t("code-pairwise-more"));
+    ui.horizontal(|ui| {
+        if view.verified {
+            if Button::new(Tone::Secondary, &draw.t("verify-clear")).small().show(ui).clicked() {
+                draw.want(Intent::Unverify { room, device });
+            }
+        } else if Button::new(Tone::Primary, &draw.t("verify-confirm")).small().show(ui).clicked() {
+            draw.want(Intent::Verify { room, device });
+        }
+        if view.key_changed && Button::new(Tone::Secondary, &draw.t("verify-accept")).small().show(ui).clicked() {
+            draw.want(Intent::AcceptKey { room, device });
+        }
+    });
 }
 
 fn role_more_key(role: conclave_node::view::RoleView) -> &'static str {

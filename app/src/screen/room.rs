@@ -209,6 +209,13 @@ fn head_ui(ui: &mut Ui, view: &RoomScreen, draw: &mut Draw<'_>) {
             if people.badge(view.knocks).show(ui).clicked() {
                 draw.want(Intent::TogglePanel(Panel::People));
             }
+            if !view.gone {
+                let label = draw.t("verification");
+                let lock = IconButton::new(egui_phosphor::regular::LOCK_KEY, &label).size(34.0);
+                if lock.show(ui).clicked() {
+                    draw.want(Intent::OpenPanel(Some(Panel::People)));
+                }
+            }
             let label = draw.t("search");
             let search = IconButton::new(egui_phosphor::regular::MAGNIFYING_GLASS, &label).selected(view.search.is_some());
             if search.size(34.0).show(ui).clicked() {

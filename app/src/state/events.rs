@@ -197,6 +197,7 @@ impl AppState {
                     self.invitation.made = Some(invite);
                 }
             }
+            (Pending::Verification, Reply::Verification { verification }) => self.verification = Some(verification),
             (Pending::Diagnose, Reply::Diagnosis { diagnosis }) => self.diagnosis = Some(diagnosis),
             (Pending::ProfileName, Reply::Profile { profile }) => {
                 self.profile = Some(profile);

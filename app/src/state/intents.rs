@@ -177,7 +177,17 @@ impl AppState {
             Intent::Approve { room, device } => return plain(Command::RoomApprove { room, device }),
             Intent::Refuse { room, device } => return plain(Command::RoomRefuse { room, device }),
             Intent::SetRole { room, device, role } => return plain(Command::RoomRole { room, device, role }),
-            Intent::ShowPerson { room, device } => self.dialog = Some(Dialog::Person { room, device }),
+            Intent::ShowPerson { room, device } => {
+                self.dialog = Some(Dialog::Person { room, device });
+                self.verification = None;
+                // With oneself nothing is to be compared.
+                if self.member(room, device).is_some_and(|member| !member.me) {
+                    return vec![Effect::Send(Command::VerifyShow { room, device }, Pending::Verification)];
+                }
+            }
+            Intent::Verify { room, device } => return plain(Command::VerifyConfirm { room, device, scanned: None }),
+            Intent::AcceptKey { room, device } => return plain(Command::VerifyAccept { room, device }),
+            Intent::Unverify { room, device } => return plain(Command::VerifyClear { room, device }),
             Intent::InviteChoice(choice) => {
                 self.invitation.choice = choice;
                 self.invitation.made = None;

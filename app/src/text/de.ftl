@@ -161,6 +161,25 @@ role-member-more = Mitglieder schreiben, rufen an und teilen.
 role-admin-more = Admins laden außerdem ein, lassen ein und entfernen.
 role-owner-more = Wer den Raum gegründet hat, darf darin alles.
 
+# Verification
+verification = Verschlüsselung und Prüfung
+code-call = Anrufcode
+code-call-more = Alle hier sehen dieselben Ziffern, außer jemand steht zwischen euch.
+code-joined = Geändert, weil { $joined } gekommen ist.
+code-left = Geändert, weil { $left } gegangen ist.
+code-joined-left = Geändert, weil { $joined } gekommen und { $left } gegangen ist.
+code-renewed = Die Schlüssel wurden erneuert. Niemand kam oder ging.
+code-pairwise = Dein Code mit dieser Person
+code-pairwise-more = Lest ihn einander vor oder haltet die Bildschirme nebeneinander. Er ist auf beiden gleich und ändert sich nie.
+code-qr = Code als QR-Code
+verify-confirm = Er stimmt überein
+verify-clear = Nicht mehr geprüft
+verify-accept = Ohne Vergleich zulassen
+person-verified = Geprüft
+person-verified-more = Du hast mit dieser Person Codes verglichen.
+person-key-changed = Anderer Schlüssel unter diesem Namen
+person-key-changed-more = Jemand mit einem anderen Schlüssel hatte diesen Namen zuvor. Es kann ein neues Gerät sein oder jemand anderes. Ton und Bild gehen nicht hin und kommen nicht her, bis du ihn geprüft oder zugelassen hast.
+
 # Einladungen
 invite-title = Leute einladen
 invite-people = Leute einladen

@@ -161,6 +161,25 @@ role-member-more = Members write, call and share.
 role-admin-more = Admins also invite people, let them in and remove them.
 role-owner-more = The owner founded the room and can do everything in it.
 
+# Verification
+verification = Encryption and verification
+code-call = Call code
+code-call-more = Everyone here sees the same digits, unless somebody stands between you.
+code-joined = Changed because { $joined } came.
+code-left = Changed because { $left } went.
+code-joined-left = Changed because { $joined } came and { $left } went.
+code-renewed = The keys were renewed. Nobody came or went.
+code-pairwise = Your code with this person
+code-pairwise-more = Read it to each other, or hold the screens side by side. It is the same on both, and never changes.
+code-qr = Code as a QR code
+verify-confirm = It matches
+verify-clear = Not verified any more
+verify-accept = Accept without comparing
+person-verified = Verified
+person-verified-more = You have compared codes with this person.
+person-key-changed = Another key under this name
+person-key-changed-more = Somebody with another key had this name before. It may be a new device, or somebody else. No sound or picture goes to or comes from it until you have verified or accepted it.
+
 # Invitations
 invite-title = Invite people
 invite-people = Invite people

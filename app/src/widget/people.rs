@@ -1,6 +1,6 @@
 //! The people of a room: who waits at the door, who is here, what each may do.
 
-use conclave_node::view::{RoleView, RoomView};
+use conclave_node::view::{CallCodeView, RoleView, RoomView};
 use conclave_protocol::id::{DeviceId, RoomId};
 use egui::{Align, Frame, Layout, Margin, Popup, RichText, ScrollArea, Sense, Ui, vec2};
 
@@ -15,10 +15,52 @@ use crate::widget::controls::{Button, IconButton, Tone, muted, pill, place, sect
 #[derive(Debug, Clone, PartialEq)]
 pub struct PeopleView {
     pub room: RoomId,
+    pub code: Option<CodeRow>,
     pub knocks: Vec<KnockRow>,
     pub members: Vec<MemberRow>,
     pub online: usize,
     pub can_admit: bool,
+}
+
+/// The call code, to be read aloud, and why it is not the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeRow {
+    pub lines: Vec<String>,
+    pub why: String,
+}
+
+impl CodeRow {
+    fn new(state: &AppState, code: &CallCodeView) -> Self {
+        let names = |names: &[String]| names.iter().map(|name| displayable(name)).collect::<Vec<_>>().join(", ");
+        let (joined, left) = (names(&code.joined), names(&code.left));
+        let key = match (joined.is_empty(), left.is_empty()) {
+            (true, true) => "code-renewed",
+            (false, true) => "code-joined",
+            (true, false) => "code-left",
+            (false, false) => "code-joined-left",
+        };
+        let mut values = Vec::new();
+        if !joined.is_empty() {
+            values.push(("joined", joined.into()));
+        }
+        if !left.is_empty() {
+            values.push(("left", left.into()));
+        }
+        Self { lines: in_lines(&code.code), why: state.text.f(key, &values) }
+    }
+}
+
+/// Groups of digits, three on a line.
+pub fn in_lines(code: &str) -> Vec<String> {
+    code.split(' ').collect::<Vec<_>>().chunks(3).map(|groups| groups.join(" ")).collect()
+}
+
+/// Digits that are compared, as large as they are read.
+pub fn code_ui(ui: &mut Ui, name: &str, lines: &[String]) {
+    let text = RichText::new(lines.join("\n")).font(egui::FontId::monospace(18.0)).color(Palette::of(ui).text);
+    let response = ui.label(text);
+    let spoken = format!("{name}: {}", lines.join(" "));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Label, true, &spoken));
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +77,8 @@ pub struct MemberRow {
     pub online: bool,
     pub in_call: bool,
     pub frozen: bool,
+    pub verified: bool,
+    pub key_changed: bool,
     pub role: RoleView,
     /// Roles this person may be given by the one who looks.
     pub may_become: Vec<RoleView>,
@@ -65,6 +109,8 @@ impl PeopleView {
                     online: member.online || member.me,
                     in_call: in_call.contains(&member.device),
                     frozen: member.frozen,
+                    verified: member.verified_ms.is_some(),
+                    key_changed: member.key_changed,
                     role: member.role,
                     may_become: roles.into_iter().filter(|role| below && *role != member.role && *role <= me).collect(),
                     removable: below,
@@ -79,8 +125,8 @@ impl PeopleView {
             code: spaced_code(&knock.code),
         });
         let online = members.iter().filter(|member| member.online).count();
-        let _ = state;
-        Self { room: room.room, knocks: knocks.collect(), members, online, can_admit }
+        let code = room.call_code.as_ref().map(|code| CodeRow::new(state, code));
+        Self { room: room.room, code, knocks: knocks.collect(), members, online, can_admit }
     }
 }
 
@@ -101,6 +147,14 @@ pub fn people_ui(ui: &mut Ui, view: &PeopleView, draw: &mut Draw<'_>) {
             for knock in &view.knocks {
                 knock_ui(ui, view.room, knock, draw);
             }
+            ui.add_space(space::M);
+        }
+        if let Some(code) = &view.code {
+            let title = draw.t("code-call");
+            section(ui, &title);
+            code_ui(ui, &title, &code.lines);
+            muted(ui, &code.why);
+            muted(ui, &draw.t("code-call-more"));
             ui.add_space(space::M);
         }
         let (here, away): (Vec<_>, Vec<_>) = view.members.iter().partition(|member| member.online);
@@ -191,8 +245,19 @@ fn member_ui(ui: &mut Ui, room: RoomId, member: &MemberRow, draw: &mut Draw<'_>)
                 } else {
                     member.person.name.clone()
                 };
-                ui.add(egui::Label::new(RichText::new(name).font(font(14.0, Weight::Medium))).truncate());
-                if member.frozen {
+                ui.horizontal(|ui| {
+                    ui.spacing_mut().item_spacing.x = 4.0;
+                    if member.verified {
+                        let mark = RichText::new(egui_phosphor::fill::SEAL_CHECK).font(crate::theme::fill_icon(14.0));
+                        let response = ui.label(mark.color(palette.success)).on_hover_text(draw.t("person-verified"));
+                        let spoken = draw.t("person-verified");
+                        response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Label, true, &spoken));
+                    }
+                    ui.add(egui::Label::new(RichText::new(name).font(font(14.0, Weight::Medium))).truncate());
+                });
+                if member.key_changed {
+                    ui.label(RichText::new(draw.t("person-key-changed")).size(12.0).color(palette.danger));
+                } else if member.frozen {
                     ui.label(RichText::new(draw.t("person-frozen")).size(12.0).color(palette.danger));
                 } else {
                     ui.label(RichText::new(draw.t(role_key(member.role))).size(12.0).color(palette.faint));

@@ -353,6 +353,35 @@ impl World {
                 self.state.profile.name = name;
                 Reply::Profile { profile: self.state.profile.clone() }
             }
+            Command::VerifyShow { room, device } => {
+                let view = self.room_mut(room)?;
+                let unknown = || CommandError::new(ErrorCode::UnknownDevice, "no such member");
+                let member = view.members.iter().find(|member| member.device == device).ok_or_else(unknown)?;
+                Reply::Verification {
+                    verification: VerificationView {
+                        device,
+                        account: member.account,
+                        name: member.name.clone(),
+                        code: "36885 41452 32734 94635 98083 17737 78570 18150 94843".into(),
+                        link: format!("conclave://verify/1#{}", "AQEB".repeat(32)),
+                        verified_ms: member.verified_ms,
+                        key_changed: member.key_changed,
+                        history: vec![],
+                    },
+                }
+            }
+            Command::VerifyConfirm { room, device, .. }
+            | Command::VerifyClear { room, device }
+            | Command::VerifyAccept { room, device } => {
+                let confirmed = matches!(command, Command::VerifyConfirm { .. });
+                let view = self.room_mut(room)?;
+                for member in view.members.iter_mut().filter(|member| member.device == device) {
+                    member.verified_ms = confirmed.then_some(NOW_MS);
+                    member.key_changed = false;
+                }
+                events.push(Event::RoomChanged { room: view.clone() });
+                Reply::Done {}
+            }
             _ => Reply::Done {},
         })
     }
