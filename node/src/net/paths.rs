@@ -32,11 +32,37 @@ const JUDGE_LAST: Duration = Duration::from_secs(6);
 /// The device with the lower id judges. The other one does so only if the first one has not for so much longer.
 const JUDGE_YIELD: Duration = Duration::from_secs(4);
 
+/// Where two devices dial each other, or one tries several addresses at once, a connection may stand on one side for a moment and be
+/// given up by the other for a better one. The end of the first connection within so long …
+const UNSETTLED: Duration = Duration::from_secs(1);
+/// … counts only if none stands after so much longer.
+const APART_AFTER: Duration = Duration::from_millis(400);
+
 /// What the network is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Act {
-    Dial { device: DeviceId, addresses: Vec<Multiaddr> },
-    Close { connection: ConnectionId },
+    Dial {
+        device: DeviceId,
+        addresses: Vec<Multiaddr>,
+    },
+    Close {
+        connection: ConnectionId,
+    },
+    /// The device is gone after all: see [`Left::Unsettled`].
+    Gone {
+        device: DeviceId,
+    },
+}
+
+/// What a new connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// The first one to the device.
+    First,
+    /// The only one, in the place of one that did not last.
+    Instead,
+    /// One beside the path.
+    Beside,
 }
 
 /// A standing connection.
@@ -57,6 +83,8 @@ pub(crate) enum Left {
     Moved(Path),
     /// The path is the same as before.
     Same,
+    /// No connection, but another one is likely: [`Act::Gone`] follows where none comes.
+    Unsettled,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +100,10 @@ struct Device {
     dialling: bool,
     failures: u32,
     dial_at: Option<Duration>,
+    /// When the device came to be connected.
+    since: Duration,
+    /// When it is gone, if nothing connects it before.
+    gone_at: Option<Duration>,
     /// When two connections were first seen, and when they are judged next.
     twofold: Option<(Duration, Duration)>,
 }
@@ -88,7 +120,7 @@ impl Device {
     }
 
     fn is_idle(&self) -> bool {
-        !self.wanted && self.paths.is_empty() && !self.dialling
+        !self.wanted && self.paths.is_empty() && !self.dialling && self.gone_at.is_none()
     }
 }
 
@@ -186,8 +218,8 @@ impl Paths {
         possible
     }
 
-    /// A connection stands. True where it is the first one to the device.
-    pub(crate) fn handle_connected(&mut self, device: DeviceId, path: Path, now: Duration) -> bool {
+    /// A connection stands.
+    pub(crate) fn handle_connected(&mut self, device: DeviceId, path: Path, now: Duration) -> Came {
         let judge_after = JUDGE_AFTER + if self.me < device { Duration::ZERO } else { JUDGE_YIELD };
         // Connections are bounded elsewhere; one of them is never left out for want of room.
         let known = self.devices.entry(device).or_default();
@@ -200,7 +232,14 @@ impl Paths {
         if known.paths.len() > 1 && known.twofold.is_none() {
             known.twofold = Some((now, now + judge_after));
         }
-        known.paths.len() == 1
+        match (known.paths.len(), known.gone_at.take()) {
+            (1, None) => {
+                known.since = now;
+                Came::First
+            }
+            (1, Some(_)) => Came::Instead,
+            _ => Came::Beside,
+        }
     }
 
     /// A connection has closed. A device that nobody wants is left alone until mDNS shows something new of it: either side may have
@@ -219,6 +258,10 @@ impl Paths {
         if known.wanted {
             // Both sides have just lost it, so the lower one dials first here too.
             known.schedule(now + FIRST_BACKOFF / 4 + rank(me, device));
+        }
+        if now < known.since + UNSETTLED && !known.foreign {
+            known.gone_at = Some(now + APART_AFTER);
+            return Left::Unsettled;
         }
         self.forget_if_empty(device);
         Left::Nobody
@@ -240,6 +283,14 @@ impl Paths {
     /// What is due, one at a time. `live`: how many streams stand on a connection.
     pub(crate) fn poll(&mut self, now: Duration, live: impl Fn(ConnectionId) -> usize) -> Option<Act> {
         let me = self.me;
+        if let Some(device) = self.devices.iter().find(|(_, known)| known.gone_at.is_some_and(|at| at <= now)).map(|(id, _)| *id)
+        {
+            if let Some(known) = self.devices.get_mut(&device) {
+                known.gone_at = None;
+            }
+            self.forget_if_empty(device);
+            return Some(Act::Gone { device });
+        }
         for (id, known) in &mut self.devices {
             if known.dial_at.is_some_and(|at| at <= now) {
                 known.dial_at = None;
@@ -263,13 +314,18 @@ impl Paths {
 
     /// When [`Self::poll`] is worth calling next.
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
-        self.devices.values().flat_map(|known| [known.dial_at, known.twofold.map(|(_, at)| at)]).flatten().min()
+        self.devices.values().flat_map(|known| [known.dial_at, known.gone_at, known.twofold.map(|(_, at)| at)]).flatten().min()
     }
 
     /// The connection on which a stream is opened: the one that will be kept if there are two.
     pub(crate) fn best(&self, device: DeviceId, live: impl Fn(ConnectionId) -> usize) -> Option<ConnectionId> {
         let known = self.devices.get(&device)?;
         keep(self.me, device, &known.paths, &live).map(|path| path.connection)
+    }
+
+    /// Where a device may be.
+    pub(crate) fn addresses(&self, device: DeviceId) -> Vec<Multiaddr> {
+        self.devices.get(&device).map(Device::addresses).unwrap_or_default()
     }
 
     pub(crate) fn path(&self, device: DeviceId) -> Option<&Path> {
@@ -416,7 +472,7 @@ mod tests {
     fn a_connection_that_came_spares_the_second_dial() {
         let mut high = Paths::new(HIGH);
         high.handle_discovered(LOW, vec![address(1)], at(0));
-        assert!(high.handle_connected(LOW, path(1, false), at(5)));
+        assert_eq!(high.handle_connected(LOW, path(1, false), at(5)), Came::First);
         assert_eq!(high.poll_timeout(), None);
         assert_eq!(high.poll(YIELD, idle), None);
     }
@@ -478,8 +534,8 @@ mod tests {
     fn both_sides_of_a_simultaneous_dial_keep_the_connection_of_the_lower_id() {
         let (mut low, mut high) = (Paths::new(LOW), Paths::new(HIGH));
         // Connection 1 was dialled by the higher id and stood first, connection 2 by the lower one.
-        assert!(low.handle_connected(HIGH, path(1, false), at(0)));
-        assert!(!low.handle_connected(HIGH, path(2, true), at(1)));
+        assert_eq!(low.handle_connected(HIGH, path(1, false), at(0)), Came::First);
+        assert_eq!(low.handle_connected(HIGH, path(2, true), at(1)), Came::Beside);
         high.handle_connected(LOW, path(1, true), at(0));
         high.handle_connected(LOW, path(2, false), at(1));
         let kept = Some(ConnectionId::new_unchecked(2));
@@ -492,6 +548,25 @@ mod tests {
         assert_eq!(high.poll(at(5_001), idle), close, "and the higher one the same, if the lower one does not");
         assert_eq!(low.handle_closed(HIGH, ConnectionId::new_unchecked(1), at(1_002)), Left::Moved(path(2, true)));
         assert_eq!(low.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_first_connection_that_makes_place_for_another_is_no_parting() {
+        let mut high = Paths::new(HIGH);
+        assert_eq!(high.handle_connected(LOW, path(1, false), at(0)), Came::First);
+        assert_eq!(high.handle_closed(LOW, ConnectionId::new_unchecked(1), at(20)), Left::Unsettled);
+        assert_eq!(high.poll(at(100), idle), None);
+        assert_eq!(high.handle_connected(LOW, path(2, false), at(120)), Came::Instead);
+        assert_eq!(high.poll(at(5_000), idle), None);
+
+        assert_eq!(high.handle_closed(LOW, ConnectionId::new_unchecked(2), at(300)), Left::Unsettled);
+        let due = high.poll_timeout().unwrap();
+        assert!(due <= at(1_000));
+        assert_eq!(high.poll(due, idle), Some(Act::Gone { device: LOW }));
+        assert_eq!(high.poll(at(60_000), idle), None);
+        assert!(high.devices.is_empty());
+        assert_eq!(high.handle_connected(LOW, path(3, false), at(70_000)), Came::First);
+        assert_eq!(high.handle_closed(LOW, ConnectionId::new_unchecked(3), at(72_000)), Left::Nobody);
     }
 
     #[test]

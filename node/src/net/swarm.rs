@@ -23,7 +23,7 @@ use super::address::{self, device_of, peer_of, split_device, transport_of, worth
 use super::behaviour::{Behaviour, BehaviourEvent, PROTOCOL_FAMILY};
 use super::diagnosis::{self, Dialled, Facts, Mdns, diagnose};
 use super::frames::NetStream;
-use super::paths::{Act, Left, Path, Paths};
+use super::paths::{Act, Came, Left, Path, Paths};
 use super::streams::InboundStream;
 use super::{NetConfig, NetError, NetEvent, StreamName, TransportName, transport};
 use crate::view::{DiagnosisView, PeerView};
@@ -38,7 +38,7 @@ const OUTBOX: usize = 64;
 const OUTBOX_LAST: usize = 1_024;
 /// Names that are being looked up; an attempt beyond them fails.
 const LOOKUPS: usize = 32;
-/// The system's resolver gets so long.
+/// The system's resolver gets so long; without a network it may take minutes. [`diagnosis::NAME_UNANSWERED`] names it.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Addresses of one request.
 const ADDRESSES: usize = 16;
@@ -129,7 +129,7 @@ fn listen(swarm: &mut Swarm<Behaviour>, texts: &[String]) -> Result<(), NetError
         match swarm.listen_on(address.clone()) {
             Ok(_) => listens = true,
             Err(error) => {
-                tracing::info!(%address, %error, "not listening here");
+                tracing::debug!(%address, %error, "not listening here");
                 first_failure.get_or_insert(failed(&address, error));
             }
         }
@@ -154,7 +154,8 @@ fn listen_failure(error: &TransportError<io::Error>) -> String {
 struct Looked {
     device: Option<DeviceId>,
     addresses: Vec<Multiaddr>,
-    unknown: Vec<Multiaddr>,
+    /// Names that gave no address, and why.
+    unknown: Vec<(Multiaddr, &'static str)>,
 }
 
 struct Task {
@@ -240,6 +241,7 @@ impl Task {
                 Some(Act::Close { connection }) => {
                     self.swarm.close_connection(connection);
                 }
+                Some(Act::Gone { device }) => self.tell_gone(device),
                 None => return,
             }
         }
@@ -315,21 +317,28 @@ impl Task {
         if named.is_empty() {
             self.handle_looked(Looked { device, addresses: ready, unknown: Vec::new() });
         } else if self.lookups.len() >= LOOKUPS {
-            self.handle_looked(Looked { device, addresses: ready, unknown: named });
+            let unknown = named.into_iter().map(|address| (address, diagnosis::DENIED)).collect();
+            self.handle_looked(Looked { device, addresses: ready, unknown });
         } else {
             self.lookups.push(Box::pin(async move {
                 let mut unknown = Vec::new();
-                let mut ips: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
+                let mut ips: BTreeMap<String, Result<Vec<IpAddr>, &'static str>> = BTreeMap::new();
                 for address in named {
                     let Some((name, ip4, ip6)) = address::host_name(&address) else { continue };
                     if !ips.contains_key(&name) {
                         ips.insert(name.clone(), resolve(&name).await);
                     }
-                    let found = ips.get(&name).into_iter().flatten().filter(|ip| if ip.is_ipv4() { ip4 } else { ip6 });
-                    let before = ready.len();
-                    ready.extend(found.map(|ip| address::with_ip(&address, *ip)));
-                    if ready.len() == before {
-                        unknown.push(address);
+                    match ips.get(&name) {
+                        Some(Ok(found)) => {
+                            let usable = found.iter().filter(|ip| if ip.is_ipv4() { ip4 } else { ip6 });
+                            let before = ready.len();
+                            ready.extend(usable.map(|ip| address::with_ip(&address, *ip)));
+                            if ready.len() == before {
+                                unknown.push((address, diagnosis::NAME_UNKNOWN));
+                            }
+                        }
+                        Some(Err(why)) => unknown.push((address, *why)),
+                        None => {}
                     }
                 }
                 ready.truncate(ADDRESSES);
@@ -339,8 +348,8 @@ impl Task {
     }
 
     fn handle_looked(&mut self, looked: Looked) {
-        for address in &looked.unknown {
-            self.dial_failed(looked.device, address, diagnosis::NAME_UNKNOWN);
+        for (address, why) in &looked.unknown {
+            self.dial_failed(looked.device, address, why);
         }
         let now = self.now();
         let Some(device) = looked.device else {
@@ -352,6 +361,7 @@ impl Task {
         };
         let dialled = match peer_of(&device) {
             Some(peer) if !looked.addresses.is_empty() => {
+                looked.addresses.iter().for_each(|address| self.dialled.begin(address));
                 // A port of its own: from the listening port, two TCP dials that cross would become one socket with two dialers.
                 let options = DialOpts::peer_id(peer)
                     .condition(PeerCondition::DisconnectedAndNotDialing)
@@ -378,9 +388,12 @@ impl Task {
             let connection = options.connection_id();
             match self.swarm.dial(options) {
                 Ok(()) => {
+                    self.dialled.begin(&address);
                     self.blind.insert(connection, addresses);
                     return;
                 }
+                // Of the one address, nothing is left once the device's own are taken out.
+                Err(DialError::NoAddresses) => self.dial_failed(None, &address, diagnosis::MYSELF),
                 Err(error) => self.record_dial_error(None, &error),
             }
         }
@@ -420,14 +433,11 @@ impl Task {
                 tracing::debug!(?device, cause = cause.map(|cause| cause.to_string()), "a connection closed");
                 let now = self.now();
                 match self.paths.handle_closed(device, connection_id, now) {
-                    Left::Nobody => {
-                        self.rtt.remove(&device);
-                        self.tell(NetEvent::Disconnected { device });
-                    }
+                    Left::Nobody => self.tell_gone(device),
                     Left::Moved(path) => {
                         self.tell(NetEvent::Moved { device, transport: path.transport, address: path.address.to_string() });
                     }
-                    Left::Same => {}
+                    Left::Same | Left::Unsettled => {}
                 }
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
@@ -445,7 +455,7 @@ impl Task {
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 if !self.listening.contains(&address) {
-                    tracing::info!(%address, "listening");
+                    tracing::debug!(%address, "listening");
                     self.listening.push(address);
                     let now = self.now();
                     self.paths.handle_network_change(now);
@@ -456,7 +466,7 @@ impl Task {
             SwarmEvent::ExpiredListenAddr { address, .. } => self.forget_listening(&[address]),
             SwarmEvent::ListenerClosed { addresses, reason, .. } => {
                 if let Err(error) = reason {
-                    tracing::warn!(%error, ?addresses, "a listener closed");
+                    tracing::warn!(%error, addresses = addresses.len(), "a listener closed");
                 }
                 self.forget_listening(&addresses);
             }
@@ -466,8 +476,13 @@ impl Task {
         }
     }
 
+    fn tell_gone(&mut self, device: DeviceId) {
+        self.rtt.remove(&device);
+        self.tell(NetEvent::Disconnected { device });
+    }
+
     fn forget_listening(&mut self, gone: &[Multiaddr]) {
-        tracing::info!(addresses = ?gone, "no longer listening");
+        tracing::debug!(addresses = ?gone, "no longer listening");
         self.listening.retain(|address| !gone.contains(address));
         let texts = self.listening_texts();
         self.tell(NetEvent::Listening(texts));
@@ -487,14 +502,18 @@ impl Task {
         for (failed, error) in failed {
             self.dialled.record(&split_device(failed).0, diagnosis::outcome(&error));
         }
+        self.paths.addresses(device).iter().for_each(|address| self.dialled.give_up(address));
         if endpoint.is_dialer() {
             self.dialled.record(&address, diagnosis::CONNECTED);
         }
         tracing::debug!(?device, %address, dialled = endpoint.is_dialer(), "a connection stands");
         let path = Path { connection, dialled_by_me: endpoint.is_dialer(), transport, address: address.clone() };
         let now = self.now();
-        if self.paths.handle_connected(device, path, now) {
-            self.tell(NetEvent::Connected { device, transport, address: address.to_string() });
+        let address = address.to_string();
+        match self.paths.handle_connected(device, path, now) {
+            Came::First => self.tell(NetEvent::Connected { device, transport, address }),
+            Came::Instead => self.tell(NetEvent::Moved { device, transport, address }),
+            Came::Beside => {}
         }
     }
 
@@ -635,13 +654,14 @@ fn by_device(list: Vec<(PeerId, Multiaddr)>) -> BTreeMap<DeviceId, Vec<Multiaddr
     grouped
 }
 
-async fn resolve(name: &str) -> Vec<IpAddr> {
+/// Why there is no address is one of the outcomes of [`diagnosis`].
+async fn resolve(name: &str) -> Result<Vec<IpAddr>, &'static str> {
     match tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((name, 0))).await {
-        Ok(Ok(found)) => found.map(|socket| socket.ip()).collect(),
+        Ok(Ok(found)) => Ok(found.map(|socket| socket.ip()).collect()),
         Ok(Err(error)) => {
             tracing::debug!(name, %error, "a name was not found");
-            Vec::new()
+            Err(diagnosis::NAME_UNKNOWN)
         }
-        Err(_) => Vec::new(),
+        Err(_) => Err(diagnosis::NAME_UNANSWERED),
     }
 }
