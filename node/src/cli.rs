@@ -197,12 +197,46 @@ fn failure(error: StoreError) -> Failure {
     crate::error::CommandError::from(error).into()
 }
 
+/// These tell addresses of peers at INFO. Whoever wants them names them, or asks for DEBUG of everything.
+const TELLTALES: [&str; 4] = ["libp2p_mdns", "libp2p_identify", "rtc", "rtc_ice"];
+
 /// To standard error, warnings of ours alone unless CONCLAVE_LOG says otherwise.
 fn start_log() {
-    let filter = EnvFilter::try_from_env("CONCLAVE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("error,conclave_node=warn,conclave_media=warn"));
+    let wanted = std::env::var("CONCLAVE_LOG").unwrap_or_default();
+    let filter = EnvFilter::try_new(log_directives(&wanted)).unwrap_or_else(|_| EnvFilter::new(log_directives("")));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time();
     let log = log.with_ansi(std::io::stderr().is_terminal());
     // A second start within one process keeps the first one's log.
     let _ = log.try_init();
+}
+
+/// What is logged, where a person asked for `wanted`: no peer's address above DEBUG, whichever crate knows it.
+fn log_directives(wanted: &str) -> String {
+    let wanted = wanted.trim();
+    if wanted.is_empty() {
+        return "error,conclave_node=warn,conclave_media=warn".to_owned();
+    }
+    let everything = |directive: &str| directive.eq_ignore_ascii_case("debug") || directive.eq_ignore_ascii_case("trace");
+    if wanted.split(',').any(|directive| everything(directive.trim())) {
+        return wanted.to_owned();
+    }
+    // What is said later of the same target counts.
+    TELLTALES.iter().map(|target| format!("{target}=warn,")).chain([wanted.to_owned()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_not_named_in_the_log_above_debug() {
+        let directives = log_directives("info");
+        assert!(directives.starts_with("libp2p_mdns=warn,") && directives.ends_with(",info"), "{directives}");
+        assert_eq!(log_directives("debug"), "debug");
+        assert!(log_directives("conclave_node=debug,libp2p_mdns=info").ends_with("libp2p_mdns=info"));
+        assert!(!log_directives("").contains("info"));
+        for wanted in ["", "info", "debug", "libp2p_mdns=info"] {
+            assert!(EnvFilter::try_new(log_directives(wanted)).is_ok());
+        }
+    }
 }
