@@ -30,6 +30,8 @@ use crate::view::{DiagnosisView, ErrorView, InviteView, JoinView, KnockView};
 const MAX_JOINS: usize = 16;
 /// How long a join looks for somebody of the room before it gives up.
 const SEARCH_FOR: Duration = Duration::from_secs(600);
+/// So many frames to one knocker are put into the queue of its stream, which has room for them; more are fed.
+const FEW_FRAMES: usize = 8;
 /// How often a person is told what was tried.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 /// Between two knocks at one door.
@@ -411,7 +413,10 @@ impl Driver {
         let entered = match self.rooms.contains_key(&room) {
             // Back in a room that this device had been out of.
             true => self.enter_again(room, ops).await,
-            false => self.enter_new(room, ops).await,
+            false => match self.joins.mine.get(&room).map(|joining| joining.link.clone()) {
+                Some(link) => self.enter_new(&link, ops).await,
+                None => return,
+            },
         };
         match entered {
             Ok(()) => {
@@ -422,9 +427,15 @@ impl Driver {
         }
     }
 
-    async fn enter_new(&mut self, room: RoomId, ops: Vec<Signed>) -> Result<(), CommandError> {
-        let (room, applied) = Room::join(self.me.in_rooms()?, room, ops, self.incarnation)
+    async fn enter_new(&mut self, link: &Link, ops: Vec<Signed>) -> Result<(), CommandError> {
+        let (room, applied) = Room::join(self.me.in_rooms()?, link.room, ops, self.incarnation)
             .map_err(|error| CommandError::new(ErrorCode::Refused, format!("The other side's answer does not hold: {error}.")))?;
+        if !link.is_borne_out_by(room.acl()) {
+            return Err(CommandError::new(
+                ErrorCode::Refused,
+                "The other side's answer does not hold: the room does not know who made the link.",
+            ));
+        }
         self.adopt(room, applied, Batch::new()).await
     }
 
@@ -495,14 +506,12 @@ impl Driver {
     /// What the doorkeeper asks for that needs no disk.
     fn send_of_keeper(&mut self) -> Vec<DoorkeeperOutput> {
         let mut rest = Vec::new();
+        let mut frames: BTreeMap<SessionId, Vec<Vec<u8>>> = BTreeMap::new();
         while let Some(output) = self.joins.keeper.as_mut().and_then(Doorkeeper::poll_output) {
             match output {
-                DoorkeeperOutput::Send { session, frame } => {
-                    if let Some((_, stream)) = self.joins.streams.get(&session) {
-                        let _ = stream.writer.send(&frame);
-                    }
-                }
+                DoorkeeperOutput::Send { session, frame } => frames.entry(session).or_default().push(frame),
                 DoorkeeperOutput::Close { session } => {
+                    self.send_to_knocker(session, frames.remove(&session).unwrap_or_default());
                     if let Some((id, _)) = self.joins.streams.remove(&session) {
                         self.joins.sessions.remove(&id);
                     }
@@ -521,7 +530,31 @@ impl Driver {
                 admission => rest.push(admission),
             }
         }
+        for (session, frames) in frames {
+            self.send_to_knocker(session, frames);
+        }
         rest
+    }
+
+    /// A few frames are queued; a whole ACL log goes out at the pace of whoever reads it, and the stream stays until it has.
+    fn send_to_knocker(&self, session: SessionId, frames: Vec<Vec<u8>>) {
+        let Some((_, stream)) = self.joins.streams.get(&session) else { return };
+        if frames.len() > FEW_FRAMES {
+            let writer = stream.writer.clone();
+            tokio::spawn(async move {
+                for frame in frames {
+                    if writer.feed(&frame).await.is_err() {
+                        tracing::debug!("a knocker went away before it had the whole log");
+                        return;
+                    }
+                }
+            });
+            return;
+        }
+        for frame in frames {
+            // A stream that takes no more has ended; the knocker knocks again.
+            let _ = stream.writer.send(&frame);
+        }
     }
 
     async fn run_keeper(&mut self) {
