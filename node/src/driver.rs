@@ -22,6 +22,7 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use self::calls::Change;
 use self::identity::Me;
 use self::joins::Joins;
 use self::links::{FromLink, Links};
@@ -191,19 +192,14 @@ impl Driver {
         let mut farewell = None;
         loop {
             let sessions_due = self.sessions_due();
+            let call_due = self.call_due();
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request { command: Command::Shutdown {}, reply }) => {
                         farewell = Some(reply);
                         break;
                     }
-                    Some(Request { command, reply }) if waits_for_devices(&command) => self.handle_media_command(command, reply),
-                    Some(Request { command, reply }) => {
-                        let answer = self.handle_command(command).await;
-                        self.tell_changes();
-                        // Whoever asked may have gone.
-                        let _ = reply.send(answer);
-                    }
+                    Some(Request { command, reply }) => self.handle_request(command, reply).await,
                     None => break,
                 },
                 Some(event) = net_events.recv() => self.handle_net(event).await,
@@ -212,6 +208,10 @@ impl Driver {
                 Some(done) = self.calls.done.recv() => self.handle_media_done(done),
                 _ = tick.tick() => self.handle_tick().await,
                 () = tokio::time::sleep_until(sessions_due.into()) => self.handle_sessions_tick(),
+                // What is said of a call is waited for by people: a tick would be felt.
+                () = tokio::time::sleep_until(call_due.unwrap_or_else(Instant::now).into()), if call_due.is_some() => {
+                    self.handle_call_tick();
+                }
             }
             self.tell_changes();
         }
@@ -257,14 +257,15 @@ impl Driver {
         self.tell_call();
     }
 
-    async fn handle_command(&mut self, command: Command) -> Result<Reply, CommandError> {
-        match command {
+    /// Answers a command, or passes it on to what will: a device takes its time, for which the loop does not wait.
+    async fn handle_request(&mut self, command: Command, reply: calls::Answer) {
+        let answer = match command {
             Command::ProfileShow {} => Ok(Reply::Profile { profile: self.me.view() }),
             Command::ProfileRename { name } => self.profile_rename(&name).await,
             Command::State {} => Ok(Reply::State { state: Box::new(self.state()) }),
             Command::RoomCreate { name, approval, full_history } => self.room_create(name, approval, full_history).await,
             Command::RoomList {} => Ok(Reply::Rooms { rooms: self.room_views() }),
-            Command::RoomShow { room } => Ok(Reply::Room { room: self.room_view(room)? }),
+            Command::RoomShow { room } => self.room_view(room).map(|room| Reply::Room { room }),
             Command::RoomInvite { room, role, uses, expires_s, approval } => {
                 self.room_invite(room, role.into(), uses, expires_s, approval).await
             }
@@ -287,27 +288,23 @@ impl Driver {
             Command::CallDeafen { on } => self.call_deafen(on),
             Command::NetPeers {} => Ok(Reply::Peers { peers: self.peer_views() }),
             Command::NetDial { address } => self.net_dial(&address).await,
-            Command::NetDiagnose {} => Ok(Reply::Diagnosis { diagnosis: self.net.diagnosis().await.map_err(net_refused)? }),
-            Command::SettingGet { key } => {
-                check_setting(&key, None)?;
-                Ok(Reply::Setting { value: self.store.read(move |store| store.setting(&key)).await? })
-            }
-            Command::SettingSet { key, value } => {
-                check_setting(&key, value.as_deref())?;
-                self.store.commit(Batch::new().setting(&key, value.as_deref())).await?;
-                Ok(Reply::Done {})
-            }
-            // Answered elsewhere: by the devices they wait for, and by the end of the loop.
-            Command::CallJoin { .. }
-            | Command::CallMic { .. }
-            | Command::CallCamera { .. }
-            | Command::CallScreen { .. }
-            | Command::CallSpeaker { .. }
-            | Command::CallRecord { .. }
-            | Command::MediaDevices {}
-            | Command::MediaPreview { .. }
-            | Command::Shutdown {} => Ok(Reply::Done {}),
-        }
+            Command::NetDiagnose {} => self.net_diagnose().await,
+            Command::SettingGet { key } => self.setting_get(key).await,
+            Command::SettingSet { key, value } => self.setting_set(&key, value.as_deref()).await,
+            Command::CallJoin { room, mic, mic_on, camera, speaker } => self.call_join_with(room, (mic, mic_on), camera, speaker),
+            Command::CallMic { on, source } => return self.change(Change::Mic { source, on }, Some(reply)),
+            Command::CallCamera { source } => return self.change(Change::Camera(source), Some(reply)),
+            Command::CallScreen { source } => return self.change(Change::Screen(source), Some(reply)),
+            Command::CallSpeaker { sink } => return self.change(Change::Speaker(sink), Some(reply)),
+            Command::CallRecord { dir } => return self.change(Change::Record(dir), Some(reply)),
+            Command::MediaDevices {} => return calls::list_devices(reply),
+            Command::MediaPreview { source } => return self.media_preview(source, reply),
+            // The loop ends by it and answers then.
+            Command::Shutdown {} => Ok(Reply::Done {}),
+        };
+        self.tell_changes();
+        // Whoever asked may have gone.
+        let _ = reply.send(answer);
     }
 
     fn state(&self) -> StateView {
@@ -324,6 +321,21 @@ impl Driver {
         let addresses = crate::net::address::parse_dial(address)
             .map_err(|error| CommandError::new(ErrorCode::BadRequest, error.to_string()))?;
         self.net.dial(None, addresses).await.map_err(net_refused)?;
+        Ok(Reply::Done {})
+    }
+
+    async fn net_diagnose(&self) -> Result<Reply, CommandError> {
+        Ok(Reply::Diagnosis { diagnosis: self.net.diagnosis().await.map_err(net_refused)? })
+    }
+
+    async fn setting_get(&self, key: String) -> Result<Reply, CommandError> {
+        check_setting(&key, None)?;
+        Ok(Reply::Setting { value: self.store.read(move |store| store.setting(&key)).await? })
+    }
+
+    async fn setting_set(&self, key: &str, value: Option<&str>) -> Result<Reply, CommandError> {
+        check_setting(key, value)?;
+        self.store.commit(Batch::new().setting(key, value)).await?;
         Ok(Reply::Done {})
     }
 
@@ -587,21 +599,6 @@ fn peer_view(device: DeviceId, peer: &PeerState) -> PeerView {
         addresses: peer.addresses.clone(),
         rtt_ms: peer.rtt_ms,
     }
-}
-
-/// Whether a command is answered when a device has been opened, and not by the loop itself.
-fn waits_for_devices(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::CallJoin { .. }
-            | Command::CallMic { .. }
-            | Command::CallCamera { .. }
-            | Command::CallScreen { .. }
-            | Command::CallSpeaker { .. }
-            | Command::CallRecord { .. }
-            | Command::MediaDevices {}
-            | Command::MediaPreview { .. }
-    )
 }
 
 fn check_setting(key: &str, value: Option<&str>) -> Result<(), CommandError> {

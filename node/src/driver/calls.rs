@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::Driver;
 use super::links::{LinkId, LinkKey};
-use crate::command::{Command, Reply};
+use crate::command::Reply;
 use crate::error::{CommandError, ErrorCode};
 use crate::event::{Event, LeaveReason};
 use crate::net::StreamName;
@@ -66,7 +66,7 @@ struct Active {
 
 /// A change of this device's media that was asked for.
 #[derive(Debug, Clone)]
-enum Change {
+pub(super) enum Change {
     Mic { source: Option<String>, on: bool },
     Camera(Option<String>),
     Screen(Option<String>),
@@ -156,7 +156,7 @@ impl MyMediaView {
 }
 
 impl Driver {
-    pub(super) fn call_join(&mut self, room: RoomId) -> Result<(), CommandError> {
+    fn call_join(&mut self, room: RoomId) -> Result<(), CommandError> {
         if self.entry(room)?.room.my_role().is_none() {
             return Err(CommandError::new(ErrorCode::NotMember, "This device is not a member of the room any more."));
         }
@@ -316,42 +316,29 @@ impl Driver {
         }
     }
 
-    /// Commands that may wait for a device: answered when the device has.
-    pub(super) fn handle_media_command(&mut self, command: Command, answer: Answer) {
-        let change = match command {
-            Command::CallJoin { room, mic, mic_on, camera, speaker } => {
-                let joined = self.call_join(room);
-                if joined.is_ok() {
-                    if let Some(speaker) = speaker {
-                        self.change(Change::Speaker(speaker), None);
-                    }
-                    if mic.is_some() {
-                        self.change(Change::Mic { source: mic, on: mic_on }, None);
-                    }
-                    if camera.is_some() {
-                        self.change(Change::Camera(camera), None);
-                    }
-                }
-                let _ = answer.send(joined.map(|()| Reply::Done {}));
-                return;
-            }
-            Command::CallMic { on, source } => Change::Mic { source, on },
-            Command::CallCamera { source } => Change::Camera(source),
-            Command::CallScreen { source } => Change::Screen(source),
-            Command::CallSpeaker { sink } => Change::Speaker(sink),
-            Command::CallRecord { dir } => Change::Record(dir),
-            Command::MediaDevices {} => {
-                tokio::task::spawn_blocking(move || answer.send(Ok(Reply::Devices { devices: devices() })));
-                return;
-            }
-            Command::MediaPreview { source } => return self.media_preview(source, answer),
-            // No other command comes here.
-            _ => return,
-        };
-        self.change(change, Some(answer));
+    /// Joins, and opens what is wanted from the first moment; where that fails it is told as a problem of the call.
+    pub(super) fn call_join_with(
+        &mut self,
+        room: RoomId,
+        (mic, mic_on): (Option<String>, bool),
+        camera: Option<String>,
+        speaker: Option<String>,
+    ) -> Result<Reply, CommandError> {
+        self.call_join(room)?;
+        if let Some(speaker) = speaker {
+            self.change(Change::Speaker(speaker), None);
+        }
+        if mic.is_some() {
+            self.change(Change::Mic { source: mic, on: mic_on }, None);
+        }
+        if camera.is_some() {
+            self.change(Change::Camera(camera), None);
+        }
+        Ok(Reply::Done {})
     }
 
-    fn change(&mut self, change: Change, answer: Option<Answer>) {
+    /// Answered when the device has been opened, or could not be.
+    pub(super) fn change(&mut self, change: Change, answer: Option<Answer>) {
         let call = self.call_id();
         let Some((active, call)) = self.calls.active.as_mut().zip(call) else {
             if let Some(answer) = answer {
@@ -595,6 +582,12 @@ impl Driver {
         }
     }
 
+    /// When the call that this device is in has something due.
+    pub(super) fn call_due(&self) -> Option<Instant> {
+        let room = self.calls.active.as_ref()?.room;
+        Some(self.started + self.rooms.get(&room)?.call.poll_timeout()?)
+    }
+
     pub(super) fn handle_call_tick(&mut self) {
         let now = self.now();
         if let Some(active) = &self.calls.active {
@@ -666,7 +659,7 @@ impl Driver {
         }
     }
 
-    fn media_preview(&mut self, source: Option<String>, answer: Answer) {
+    pub(super) fn media_preview(&mut self, source: Option<String>, answer: Answer) {
         let (preview, slot) = (Arc::clone(&self.calls.preview), self.calls.pictures.get(PictureKey::Preview));
         // One at a time, in the order of the commands as the blocking pool takes them; the last one stays.
         tokio::task::spawn_blocking(move || {
@@ -691,6 +684,11 @@ impl Driver {
 /// From loudness, 0 to 1, to RFC 6464's −dBov.
 fn dbov(level: f32) -> u8 {
     if level <= 0.0 { 127 } else { (-20.0 * level.log10()).clamp(0.0, 127.0) as u8 }
+}
+
+/// Answers with what can be chosen here, beside the loop.
+pub(super) fn list_devices(answer: Answer) {
+    tokio::task::spawn_blocking(move || answer.send(Ok(Reply::Devices { devices: devices() })));
 }
 
 /// The sources and sinks that can be chosen here.
