@@ -688,7 +688,8 @@ fn dbov(level: f32) -> u8 {
 
 /// Answers with what can be chosen here, beside the loop.
 pub(super) fn list_devices(answer: Answer) {
-    tokio::task::spawn_blocking(move || answer.send(Ok(Reply::Devices { devices: devices() })));
+    // Whoever asked may have gone.
+    tokio::task::spawn_blocking(move || drop(answer.send(Ok(Reply::Devices { devices: devices() }))));
 }
 
 /// The sources and sinks that can be chosen here.

@@ -63,7 +63,7 @@ pub(crate) fn diagnose(facts: Facts<'_>) -> DiagnosisView {
     }
     if facts.listening.is_empty() {
         hints.push("Nothing is listened on, so that others cannot connect to this device.".to_owned());
-    } else if !outside.clone().next().is_none() && facts.listening.iter().all(|address| is_loopback(address)) {
+    } else if outside.clone().next().is_some() && facts.listening.iter().all(|address| is_loopback(address)) {
         hints.push(
             "Only loopback is listened on, so that only this device can connect: choose another --listen address.".to_owned(),
         );

@@ -393,7 +393,7 @@ fn backoff(me: DeviceId, other: DeviceId, failures: u32) -> Duration {
 
 /// The connection to keep: one that carries streams before one that does not, then one that the lower id dialled, then the oldest.
 /// Both sides come to the same answer once both have seen the same streams.
-fn keep<'a>(me: DeviceId, other: DeviceId, paths: &'a [Path], live: impl Fn(ConnectionId) -> usize) -> Option<&'a Path> {
+fn keep(me: DeviceId, other: DeviceId, paths: &[Path], live: impl Fn(ConnectionId) -> usize) -> Option<&Path> {
     let by_lower = |path: &Path| path.dialled_by_me == (me < other);
     paths.iter().rev().max_by_key(|path| (live(path.connection) > 0, by_lower(path)))
 }

@@ -453,15 +453,13 @@ impl Task {
                     }
                 }
             }
-            SwarmEvent::NewListenAddr { address, .. } => {
-                if !self.listening.contains(&address) {
-                    tracing::debug!(%address, "listening");
-                    self.listening.push(address);
-                    let now = self.now();
-                    self.paths.handle_network_change(now);
-                    let texts = self.listening_texts();
-                    self.tell(NetEvent::Listening(texts));
-                }
+            SwarmEvent::NewListenAddr { address, .. } if !self.listening.contains(&address) => {
+                tracing::debug!(%address, "listening");
+                self.listening.push(address);
+                let now = self.now();
+                self.paths.handle_network_change(now);
+                let texts = self.listening_texts();
+                self.tell(NetEvent::Listening(texts));
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => self.forget_listening(&[address]),
             SwarmEvent::ListenerClosed { addresses, reason, .. } => {
