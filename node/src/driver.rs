@@ -3,9 +3,11 @@
 
 mod calls;
 mod chat;
+mod commands;
 mod identity;
 mod joins;
 mod links;
+mod peers;
 mod rooms;
 mod sessions;
 mod views;
@@ -22,10 +24,10 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use self::calls::Change;
 use self::identity::Me;
 use self::joins::Joins;
 use self::links::{FromLink, Links};
+use self::peers::PeerState;
 use self::rooms::RoomEntry;
 use crate::command::{Command, Reply};
 use crate::config::Config;
@@ -35,16 +37,10 @@ use crate::handle::Request;
 use crate::net::{Net, NetConfig, NetError, NetEvent, StreamName};
 use crate::pictures::PictureSlots;
 use crate::store::{Batch, Store, StoreError, StoreHandle};
-use crate::view::{ErrorView, PeerView, StateView};
+use crate::view::ErrorView;
 
 /// How often the machines that live by time are asked. Their own deadlines are whole seconds.
 const TICK: Duration = Duration::from_millis(250);
-/// Longest value of a setting, in bytes.
-const MAX_SETTING: usize = 4096;
-/// Addresses of a member that are kept across runs.
-const MAX_ADDRESSES: usize = 12;
-/// Devices nearby that are kept in view. Past it further ones are not shown; they can still be reached.
-const MAX_PEERS: usize = 4096;
 
 /// The system's randomness. A machine without any cannot keep a secret, so it is no place to go on.
 pub(crate) fn rng() -> UnwrapErr<SysRng> {
@@ -141,18 +137,6 @@ fn load_room(store: &Store, room: RoomId) -> Result<Loaded, StoreError> {
         Record::decode(bytes).inspect_err(|error| tracing::error!(%error, "a record could not be read and is left out")).ok()
     });
     Ok(Loaded { records: records.collect(), read_mark: store.note(Some(&room), chat::READ_MARK)? })
-}
-
-/// A device on the network.
-#[derive(Debug, Default)]
-struct PeerState {
-    discovered: bool,
-    connected: bool,
-    transport: Option<String>,
-    addresses: Vec<String>,
-    /// The other end of the newest connection.
-    reached: Option<String>,
-    rtt_ms: Option<u32>,
 }
 
 /// The state of the loop. Each field has one module that changes it.
@@ -257,168 +241,6 @@ impl Driver {
         self.tell_call();
     }
 
-    /// Answers a command, or passes it on to what will: a device takes its time, for which the loop does not wait.
-    async fn handle_request(&mut self, command: Command, reply: calls::Answer) {
-        let answer = match command {
-            Command::ProfileShow {} => Ok(Reply::Profile { profile: self.me.view() }),
-            Command::ProfileRename { name } => self.profile_rename(&name).await,
-            Command::State {} => Ok(Reply::State { state: Box::new(self.state()) }),
-            Command::RoomCreate { name, approval, full_history } => self.room_create(name, approval, full_history).await,
-            Command::RoomList {} => Ok(Reply::Rooms { rooms: self.room_views() }),
-            Command::RoomShow { room } => self.room_view(room).map(|room| Reply::Room { room }),
-            Command::RoomInvite { room, role, uses, expires_s, approval } => {
-                self.room_invite(room, role.into(), uses, expires_s, approval).await
-            }
-            Command::RoomJoin { link, address } => self.room_join(&link, address.as_deref()).await,
-            Command::RoomJoinCancel { room } => self.room_join_cancel(room).await,
-            Command::RoomApprove { room, device } => self.room_answer(room, device, true).await,
-            Command::RoomRefuse { room, device } => self.room_answer(room, device, false).await,
-            Command::RoomRole { room, device, role } => self.room_role(room, device, role.into()).await,
-            Command::RoomRevoke { room, device } => self.room_revoke(room, device).await,
-            Command::RoomLeave { room } => self.room_leave(room).await,
-            Command::RoomDelete { room } => self.room_delete(room).await,
-            Command::ChatSend { room, body, reply_to } => self.chat_send(room, &body, reply_to).await,
-            Command::ChatEdit { room, message, body } => self.chat_edit(room, message, &body).await,
-            Command::ChatDelete { room, message } => self.chat_delete(room, message).await,
-            Command::ChatReact { room, message, emoji, on } => self.chat_react(room, message, &emoji, on).await,
-            Command::ChatRead { room, limit, before } => self.chat_read(room, limit, before),
-            Command::ChatSearch { query, room, limit } => self.chat_search(&query, room, limit),
-            Command::ChatMarkRead { room, message } => self.chat_mark_read(room, message).await,
-            Command::CallLeave {} => self.call_leave(),
-            Command::CallDeafen { on } => self.call_deafen(on),
-            Command::NetPeers {} => Ok(Reply::Peers { peers: self.peer_views() }),
-            Command::NetDial { address } => self.net_dial(&address).await,
-            Command::NetDiagnose {} => self.net_diagnose().await,
-            Command::SettingGet { key } => self.setting_get(key).await,
-            Command::SettingSet { key, value } => self.setting_set(&key, value.as_deref()).await,
-            Command::CallJoin { room, mic, mic_on, camera, speaker } => self.call_join_with(room, (mic, mic_on), camera, speaker),
-            Command::CallMic { on, source } => return self.change(Change::Mic { source, on }, Some(reply)),
-            Command::CallCamera { source } => return self.change(Change::Camera(source), Some(reply)),
-            Command::CallScreen { source } => return self.change(Change::Screen(source), Some(reply)),
-            Command::CallSpeaker { sink } => return self.change(Change::Speaker(sink), Some(reply)),
-            Command::CallRecord { dir } => return self.change(Change::Record(dir), Some(reply)),
-            Command::MediaDevices {} => return calls::list_devices(reply),
-            Command::MediaPreview { source } => return self.media_preview(source, reply),
-            // The loop ends by it and answers then.
-            Command::Shutdown {} => Ok(Reply::Done {}),
-        };
-        self.tell_changes();
-        // Whoever asked may have gone.
-        let _ = reply.send(answer);
-    }
-
-    fn state(&self) -> StateView {
-        StateView {
-            profile: self.me.view(),
-            rooms: self.room_views(),
-            joins: self.joins.views(),
-            call: self.call_view(),
-            peers: self.peer_views(),
-        }
-    }
-
-    async fn net_dial(&mut self, address: &str) -> Result<Reply, CommandError> {
-        let addresses = crate::net::address::parse_dial(address)
-            .map_err(|error| CommandError::new(ErrorCode::BadRequest, error.to_string()))?;
-        self.net.dial(None, addresses).await.map_err(net_refused)?;
-        Ok(Reply::Done {})
-    }
-
-    async fn net_diagnose(&self) -> Result<Reply, CommandError> {
-        Ok(Reply::Diagnosis { diagnosis: self.net.diagnosis().await.map_err(net_refused)? })
-    }
-
-    async fn setting_get(&self, key: String) -> Result<Reply, CommandError> {
-        check_setting(&key, None)?;
-        Ok(Reply::Setting { value: self.store.read(move |store| store.setting(&key)).await? })
-    }
-
-    async fn setting_set(&self, key: &str, value: Option<&str>) -> Result<Reply, CommandError> {
-        check_setting(key, value)?;
-        self.store.commit(Batch::new().setting(key, value)).await?;
-        Ok(Reply::Done {})
-    }
-
-    async fn handle_net(&mut self, event: NetEvent) {
-        match event {
-            NetEvent::Listening(listening) => {
-                self.listening.clone_from(&listening);
-                self.tell_everyone_where();
-                if std::mem::replace(&mut self.ready, true) {
-                    self.publish(Event::Listening { listening });
-                } else {
-                    self.publish(Event::Ready { profile: self.me.view(), listening });
-                }
-            }
-            NetEvent::Discovered { device, addresses, after_ms } => {
-                let Some(peer) = self.peer(device) else { return };
-                let news = !std::mem::replace(&mut peer.discovered, true);
-                peer.addresses = addresses;
-                if news {
-                    let peer = peer_view(device, peer);
-                    self.publish(Event::PeerDiscovered { peer, after_ms });
-                }
-                self.handle_neighbour(device).await;
-            }
-            NetEvent::Expired { device } => {
-                if let Some(peer) = self.peers.get_mut(&device) {
-                    peer.discovered = false;
-                    if !peer.connected {
-                        self.peers.remove(&device);
-                    }
-                }
-            }
-            NetEvent::Connected { device, transport, address } => {
-                let Some(peer) = self.peer(device) else { return };
-                peer.connected = true;
-                peer.transport = Some(transport.as_str().to_owned());
-                peer.reached = Some(address.clone());
-                let view = peer_view(device, peer);
-                self.publish(Event::PeerConnected { peer: view });
-                self.wish_links(device);
-                self.handle_neighbour(device).await;
-                self.remember_address(device, address).await;
-            }
-            NetEvent::Moved { device, transport, .. } => {
-                if let Some(peer) = self.peers.get_mut(&device) {
-                    peer.transport = Some(transport.as_str().to_owned());
-                }
-            }
-            NetEvent::Disconnected { device } => {
-                if let Some(peer) = self.peers.get_mut(&device) {
-                    peer.connected = false;
-                    peer.transport = None;
-                    peer.rtt_ms = None;
-                    if !peer.discovered {
-                        self.peers.remove(&device);
-                    }
-                }
-                self.links.unwish(device, None);
-                self.publish(Event::PeerLost { device });
-            }
-            NetEvent::Rtt { device, ms } => {
-                if let Some(peer) = self.peers.get_mut(&device) {
-                    peer.rtt_ms = Some(ms);
-                }
-            }
-            NetEvent::Inbound { stream, .. } => self.links.accept(stream),
-            NetEvent::DialFailed { .. } => {}
-        }
-    }
-
-    fn peer(&mut self, device: DeviceId) -> Option<&mut PeerState> {
-        if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&device) {
-            // A neighbour that was only heard of makes room for the next.
-            let stranger = self.peers.iter().find(|(_, peer)| !peer.connected).map(|(device, _)| *device)?;
-            self.peers.remove(&stranger);
-        }
-        Some(self.peers.entry(device).or_default())
-    }
-
-    fn peer_views(&self) -> Vec<PeerView> {
-        self.peers.iter().map(|(device, peer)| peer_view(*device, peer)).collect()
-    }
-
     async fn handle_link(&mut self, from: FromLink) {
         match from {
             FromLink::Up { id, key, opened_here, writer, task } => {
@@ -473,53 +295,6 @@ impl Driver {
         self.rotate_where_due().await;
     }
 
-    /// A device is connected: the streams of every room that both belong to are to stand.
-    fn wish_links(&mut self, device: DeviceId) {
-        for (room, entry) in &self.rooms {
-            if entry.room.my_role().is_some() && entry.room.acl().is_member(&device) {
-                self.links.wish(device, *room);
-            }
-        }
-    }
-
-    /// Keeps a connection to every member of a room.
-    async fn reach_members(&mut self, room: RoomId) {
-        let Some(entry) = self.rooms.get(&room) else { return };
-        if entry.room.my_role().is_none() {
-            return;
-        }
-        let me = entry.room.me();
-        let members: Vec<DeviceId> =
-            entry.room.acl().roster().map(|member| member.device).filter(|device| *device != me).collect();
-        for device in members {
-            let known = self.addresses.get(&device).map(Vec::as_slice).unwrap_or_default();
-            let addresses = known.iter().filter_map(|address| address.parse().ok()).collect();
-            if self.net.want(device, addresses).await.is_err() {
-                return;
-            }
-            if let Some(peer) = self.peers.get(&device).filter(|peer| peer.connected) {
-                // Whoever let this device in was connected before they were a member of any room here.
-                let reached = peer.reached.clone();
-                self.links.wish(device, room);
-                if let Some(address) = reached {
-                    self.remember_address(device, address).await;
-                }
-            }
-        }
-    }
-
-    /// Lets go of devices that no room needs any more.
-    async fn review_wanted(&mut self) {
-        self.forget_whereabouts();
-        let known: Vec<DeviceId> = self.peers.keys().copied().collect();
-        for device in known {
-            let shared = self.rooms.values().any(|entry| entry.room.my_role().is_some() && entry.room.acl().is_member(&device));
-            if !shared && self.net.unwant(device).await.is_err() {
-                return;
-            }
-        }
-    }
-
     /// The secrets by which streams are proved, as the rooms now have them.
     fn share_secrets(&mut self) {
         for entry in self.rooms.values_mut() {
@@ -561,49 +336,8 @@ impl Driver {
         }
     }
 
-    /// Where a device was reached last.
-    async fn remember_address(&mut self, device: DeviceId, address: String) {
-        self.remember_addresses(device, vec![address]).await;
-    }
-
-    /// Keeps where a member may be found in the next run: the newest first.
-    async fn remember_addresses(&mut self, device: DeviceId, newest: Vec<String>) {
-        if !self.rooms.values().any(|entry| entry.room.acl().is_member(&device)) {
-            return;
-        }
-        let known = self.addresses.entry(device).or_default();
-        let mut merged = newest;
-        merged.extend(known.iter().filter(|address| !merged.contains(address)).cloned().collect::<Vec<_>>());
-        merged.truncate(MAX_ADDRESSES);
-        if *known == merged {
-            return;
-        }
-        *known = merged;
-        let batch = Batch::new().addresses(&device, known);
-        if let Err(error) = self.store.commit(batch).await {
-            self.publish(Event::Problem { error: CommandError::from(error).into() });
-        }
-    }
-
     fn problem(&self, code: ErrorCode, message: impl Into<String>) {
         let error = ErrorView::from(CommandError::new(code, message));
         self.publish(Event::Problem { error });
     }
-}
-
-fn peer_view(device: DeviceId, peer: &PeerState) -> PeerView {
-    PeerView {
-        device,
-        connected: peer.connected,
-        transport: peer.transport.clone(),
-        addresses: peer.addresses.clone(),
-        rtt_ms: peer.rtt_ms,
-    }
-}
-
-fn check_setting(key: &str, value: Option<&str>) -> Result<(), CommandError> {
-    if key.is_empty() || key.len() > 128 || value.is_some_and(|value| value.len() > MAX_SETTING) {
-        return Err(CommandError::new(ErrorCode::BadRequest, "A setting has a name of 1 to 128 bytes and at most 4 KiB."));
-    }
-    Ok(())
 }
