@@ -30,7 +30,7 @@ use self::oneshot::Output;
 use crate::command::Command;
 use crate::config::{Config, Protection};
 use crate::error::ErrorCode;
-use crate::store::{self, Peek, Store, StoreError};
+use crate::store::{self, Peek, ProtectionKind, Store, StoreError};
 use crate::view::{MediaDeviceView, MediaKind, ProfileView};
 
 /// Longest passphrase, in bytes.
@@ -99,6 +99,7 @@ async fn carry_out(arguments: Arguments) -> Result<Option<Output>, Failure> {
             Box::pin(run::run(*arguments, config, global.json)).await.map(|()| None)
         }
         Typed::Init { name } => Box::pin(init(config, name)).await.map(Some),
+        Typed::Passphrase { set, .. } => change_protection(dir, config.protection, set).await.map(Some),
         Typed::Devices => Ok(Some(devices())),
         other => {
             let mut client = Box::pin(Client::reach(config)).await?;
@@ -107,7 +108,9 @@ async fn carry_out(arguments: Arguments) -> Result<Option<Output>, Failure> {
                 Typed::Diagnose { seconds } => Box::pin(oneshot::diagnose(&mut client, Duration::from_secs(seconds))).await,
                 Typed::Room(room) => Box::pin(oneshot::room(&mut client, room, linger)).await,
                 Typed::Chat(chat) => Box::pin(oneshot::chat(&mut client, chat, linger)).await,
-                Typed::Run(_) | Typed::Init { .. } | Typed::Devices => Err(Failure::usage("not a command of its own")),
+                Typed::Run(_) | Typed::Init { .. } | Typed::Passphrase { .. } | Typed::Devices => {
+                    Err(Failure::usage("not a command of its own"))
+                }
             };
             client.finish().await;
             output.map(Some)
@@ -133,6 +136,20 @@ async fn init(mut config: Config, name: Option<String>) -> Result<Output, Failur
     let json = json?;
     let profile: ProfileView = client::part(&json, "profile")?;
     Ok(Output { text: render::profile(&profile, &dir), json })
+}
+
+/// To the passphrase in a file, or to the keyring where there is none.
+async fn change_protection(dir: PathBuf, from: Protection, set: Option<PathBuf>) -> Result<Output, Failure> {
+    let to = match &set {
+        Some(file) => Protection::Passphrase(read_passphrase(file)?),
+        None => Protection::Keyring,
+    };
+    let kind = ProtectionKind::from(&to).as_str();
+    // A keyring waits for a person.
+    let changed = tokio::task::spawn_blocking(move || Store::change_protection(&dir, &from, &to)).await;
+    changed.map_err(|error| Failure::new(ErrorCode::StoreFailed, error.to_string()))?.map_err(failure)?;
+    let text = format!("The keys are protected by the {kind} from here on.\n");
+    Ok(Output { text, json: json!({ "protection": kind }) })
 }
 
 /// Asks whoever sits at the terminal; elsewhere takes the name that the system knows.
