@@ -30,7 +30,7 @@ use self::oneshot::Output;
 use crate::command::Command;
 use crate::config::{Config, Protection};
 use crate::error::ErrorCode;
-use crate::store::{self, Peek, Store, StoreError};
+use crate::store::{self, Peek, ProtectionKind, Store, StoreError};
 use crate::view::{MediaDeviceView, MediaKind, ProfileView};
 
 /// Longest passphrase, in bytes.
@@ -99,6 +99,7 @@ async fn carry_out(arguments: Arguments) -> Result<Option<Output>, Failure> {
             Box::pin(run::run(*arguments, config, global.json)).await.map(|()| None)
         }
         Typed::Init { name } => Box::pin(init(config, name)).await.map(Some),
+        Typed::Passphrase { set, .. } => change_protection(dir, config.protection, set).await.map(Some),
         Typed::Devices => Ok(Some(devices())),
         other => {
             let mut client = Box::pin(Client::reach(config)).await?;
@@ -108,7 +109,9 @@ async fn carry_out(arguments: Arguments) -> Result<Option<Output>, Failure> {
                 Typed::Room(room) => Box::pin(oneshot::room(&mut client, room, linger)).await,
                 Typed::Verify(verify) => Box::pin(oneshot::verify(&mut client, verify)).await,
                 Typed::Chat(chat) => Box::pin(oneshot::chat(&mut client, chat, linger)).await,
-                Typed::Run(_) | Typed::Init { .. } | Typed::Devices => Err(Failure::usage("not a command of its own")),
+                Typed::Run(_) | Typed::Init { .. } | Typed::Passphrase { .. } | Typed::Devices => {
+                    Err(Failure::usage("not a command of its own"))
+                }
             };
             client.finish().await;
             output.map(Some)
@@ -134,6 +137,20 @@ async fn init(mut config: Config, name: Option<String>) -> Result<Output, Failur
     let json = json?;
     let profile: ProfileView = client::part(&json, "profile")?;
     Ok(Output { text: render::profile(&profile, &dir), json })
+}
+
+/// To the passphrase in a file, or to the keyring where there is none.
+async fn change_protection(dir: PathBuf, from: Protection, set: Option<PathBuf>) -> Result<Output, Failure> {
+    let to = match &set {
+        Some(file) => Protection::Passphrase(read_passphrase(file)?),
+        None => Protection::Keyring,
+    };
+    let kind = ProtectionKind::from(&to).as_str();
+    // A keyring waits for a person.
+    let changed = tokio::task::spawn_blocking(move || Store::change_protection(&dir, &from, &to)).await;
+    changed.map_err(|error| Failure::new(ErrorCode::StoreFailed, error.to_string()))?.map_err(failure)?;
+    let text = format!("The keys are protected by the {kind} from here on.\n");
+    Ok(Output { text, json: json!({ "protection": kind }) })
 }
 
 /// Asks whoever sits at the terminal; elsewhere takes the name that the system knows.
@@ -198,12 +215,46 @@ fn failure(error: StoreError) -> Failure {
     crate::error::CommandError::from(error).into()
 }
 
+/// These tell addresses of peers at INFO. Whoever wants them names them, or asks for DEBUG of everything.
+const TELLTALES: [&str; 4] = ["libp2p_mdns", "libp2p_identify", "rtc", "rtc_ice"];
+
 /// To standard error, warnings of ours alone unless CONCLAVE_LOG says otherwise.
 fn start_log() {
-    let filter = EnvFilter::try_from_env("CONCLAVE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("error,conclave_node=warn,conclave_media=warn"));
+    let wanted = std::env::var("CONCLAVE_LOG").unwrap_or_default();
+    let filter = EnvFilter::try_new(log_directives(&wanted)).unwrap_or_else(|_| EnvFilter::new(log_directives("")));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time();
     let log = log.with_ansi(std::io::stderr().is_terminal());
     // A second start within one process keeps the first one's log.
     let _ = log.try_init();
+}
+
+/// What is logged, where a person asked for `wanted`: no peer's address above DEBUG, whichever crate knows it.
+fn log_directives(wanted: &str) -> String {
+    let wanted = wanted.trim();
+    if wanted.is_empty() {
+        return "error,conclave_node=warn,conclave_media=warn".to_owned();
+    }
+    let everything = |directive: &str| directive.eq_ignore_ascii_case("debug") || directive.eq_ignore_ascii_case("trace");
+    if wanted.split(',').any(|directive| everything(directive.trim())) {
+        return wanted.to_owned();
+    }
+    // What is said later of the same target counts.
+    TELLTALES.iter().map(|target| format!("{target}=warn,")).chain([wanted.to_owned()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_not_named_in_the_log_above_debug() {
+        let directives = log_directives("info");
+        assert!(directives.starts_with("libp2p_mdns=warn,") && directives.ends_with(",info"), "{directives}");
+        assert_eq!(log_directives("debug"), "debug");
+        assert!(log_directives("conclave_node=debug,libp2p_mdns=info").ends_with("libp2p_mdns=info"));
+        assert!(!log_directives("").contains("info"));
+        for wanted in ["", "info", "debug", "libp2p_mdns=info"] {
+            assert!(EnvFilter::try_new(log_directives(wanted)).is_ok());
+        }
+    }
 }

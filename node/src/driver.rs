@@ -3,9 +3,11 @@
 
 mod calls;
 mod chat;
+mod commands;
 mod identity;
 mod joins;
 mod links;
+mod peers;
 mod rooms;
 mod sessions;
 mod verification;
@@ -27,6 +29,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use self::identity::Me;
 use self::joins::Joins;
 use self::links::{FromLink, Links};
+use self::peers::PeerState;
 use self::rooms::RoomEntry;
 use self::verification::Verification;
 use crate::command::{Command, Reply};
@@ -37,16 +40,10 @@ use crate::handle::Request;
 use crate::net::{Net, NetConfig, NetError, NetEvent, StreamName};
 use crate::pictures::PictureSlots;
 use crate::store::{Batch, Store, StoreError, StoreHandle};
-use crate::view::{ErrorView, PeerView, StateView};
+use crate::view::ErrorView;
 
 /// How often the machines that live by time are asked. Their own deadlines are whole seconds.
 const TICK: Duration = Duration::from_millis(250);
-/// Longest value of a setting, in bytes.
-const MAX_SETTING: usize = 4096;
-/// Addresses of a member that are kept across runs.
-const MAX_ADDRESSES: usize = 12;
-/// Devices nearby that are kept in view. Past it further ones are not shown; they can still be reached.
-const MAX_PEERS: usize = 4096;
 
 /// The system's randomness. A machine without any cannot keep a secret, so it is no place to go on.
 pub(crate) fn rng() -> UnwrapErr<SysRng> {
@@ -158,18 +155,6 @@ fn load_room(store: &Store, room: RoomId) -> Result<Loaded, StoreError> {
     })
 }
 
-/// A device on the network.
-#[derive(Debug, Default)]
-struct PeerState {
-    discovered: bool,
-    connected: bool,
-    transport: Option<String>,
-    addresses: Vec<String>,
-    /// The other end of the newest connection.
-    reached: Option<String>,
-    rtt_ms: Option<u32>,
-}
-
 /// The state of the loop. Each field has one module that changes it.
 struct Driver {
     me: Me,
@@ -208,23 +193,14 @@ impl Driver {
         let mut farewell = None;
         loop {
             let sessions_due = self.sessions_due();
+            let call_due = self.call_due();
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request { command: Command::Shutdown {}, reply }) => {
                         farewell = Some(reply);
                         break;
                     }
-                    Some(Request { command, reply }) if waits_for_devices(&command) => self.handle_media_command(command, reply),
-                    Some(Request { command: Command::VerifyShow { room, device }, reply }) => self.verify_show(room, device, reply),
-                    Some(Request { command: Command::VerifyConfirm { room, device, scanned: Some(scanned) }, reply }) => {
-                        self.verify_scan(room, device, scanned, reply);
-                    }
-                    Some(Request { command, reply }) => {
-                        let answer = self.handle_command(command).await;
-                        self.tell_changes();
-                        // Whoever asked may have gone.
-                        let _ = reply.send(answer);
-                    }
+                    Some(Request { command, reply }) => self.handle_request(command, reply).await,
                     None => break,
                 },
                 Some(event) = net_events.recv() => self.handle_net(event).await,
@@ -234,6 +210,10 @@ impl Driver {
                 Some(done) = self.verification.done() => self.handle_code_done(done).await,
                 _ = tick.tick() => self.handle_tick().await,
                 () = tokio::time::sleep_until(sessions_due.into()) => self.handle_sessions_tick(),
+                // What is said of a call is waited for by people: a tick would be felt.
+                () = tokio::time::sleep_until(call_due.unwrap_or_else(Instant::now).into()), if call_due.is_some() => {
+                    self.handle_call_tick();
+                }
             }
             self.tell_changes();
         }
@@ -277,161 +257,6 @@ impl Driver {
             }
         }
         self.tell_call();
-    }
-
-    async fn handle_command(&mut self, command: Command) -> Result<Reply, CommandError> {
-        match command {
-            Command::ProfileShow {} => Ok(Reply::Profile { profile: self.me.view() }),
-            Command::ProfileRename { name } => self.profile_rename(&name).await,
-            Command::State {} => Ok(Reply::State { state: Box::new(self.state()) }),
-            Command::RoomCreate { name, approval, full_history } => self.room_create(name, approval, full_history).await,
-            Command::RoomList {} => Ok(Reply::Rooms { rooms: self.room_views() }),
-            Command::RoomShow { room } => Ok(Reply::Room { room: self.room_view(room)? }),
-            Command::RoomInvite { room, role, uses, expires_s, approval } => {
-                self.room_invite(room, role.into(), uses, expires_s, approval).await
-            }
-            Command::RoomJoin { link, address } => self.room_join(&link, address.as_deref()).await,
-            Command::RoomJoinCancel { room } => self.room_join_cancel(room).await,
-            Command::RoomApprove { room, device } => self.room_answer(room, device, true).await,
-            Command::RoomRefuse { room, device } => self.room_answer(room, device, false).await,
-            Command::RoomRole { room, device, role } => self.room_role(room, device, role.into()).await,
-            Command::RoomRevoke { room, device } => self.room_revoke(room, device).await,
-            Command::RoomLeave { room } => self.room_leave(room).await,
-            Command::RoomDelete { room } => self.room_delete(room).await,
-            Command::VerifyConfirm { room, device, scanned: None } => self.verify_confirm(room, device).await,
-            Command::VerifyAccept { room, device } => self.verify_accept(room, device).await,
-            Command::VerifyClear { room, device } => self.verify_clear(room, device).await,
-            Command::ChatSend { room, body, reply_to } => self.chat_send(room, &body, reply_to).await,
-            Command::ChatEdit { room, message, body } => self.chat_edit(room, message, &body).await,
-            Command::ChatDelete { room, message } => self.chat_delete(room, message).await,
-            Command::ChatReact { room, message, emoji, on } => self.chat_react(room, message, &emoji, on).await,
-            Command::ChatRead { room, limit, before } => self.chat_read(room, limit, before),
-            Command::ChatSearch { query, room, limit } => self.chat_search(&query, room, limit),
-            Command::ChatMarkRead { room, message } => self.chat_mark_read(room, message).await,
-            Command::CallLeave {} => self.call_leave(),
-            Command::CallDeafen { on } => self.call_deafen(on),
-            Command::NetPeers {} => Ok(Reply::Peers { peers: self.peer_views() }),
-            Command::NetDial { address } => self.net_dial(&address).await,
-            Command::NetDiagnose {} => Ok(Reply::Diagnosis { diagnosis: self.net.diagnosis().await.map_err(net_refused)? }),
-            Command::SettingGet { key } => {
-                check_setting(&key, None)?;
-                Ok(Reply::Setting { value: self.store.read(move |store| store.setting(&key)).await? })
-            }
-            Command::SettingSet { key, value } => {
-                check_setting(&key, value.as_deref())?;
-                self.store.commit(Batch::new().setting(&key, value.as_deref())).await?;
-                Ok(Reply::Done {})
-            }
-            // Answered elsewhere: by the devices or the computation they wait for, and by the end of the loop.
-            Command::VerifyShow { .. }
-            | Command::VerifyConfirm { scanned: Some(_), .. }
-            | Command::CallJoin { .. }
-            | Command::CallMic { .. }
-            | Command::CallCamera { .. }
-            | Command::CallScreen { .. }
-            | Command::CallSpeaker { .. }
-            | Command::CallRecord { .. }
-            | Command::MediaDevices {}
-            | Command::MediaPreview { .. }
-            | Command::Shutdown {} => Ok(Reply::Done {}),
-        }
-    }
-
-    fn state(&self) -> StateView {
-        StateView {
-            profile: self.me.view(),
-            rooms: self.room_views(),
-            joins: self.joins.views(),
-            call: self.call_view(),
-            peers: self.peer_views(),
-        }
-    }
-
-    async fn net_dial(&mut self, address: &str) -> Result<Reply, CommandError> {
-        let addresses = crate::net::address::parse_dial(address)
-            .map_err(|error| CommandError::new(ErrorCode::BadRequest, error.to_string()))?;
-        self.net.dial(None, addresses).await.map_err(net_refused)?;
-        Ok(Reply::Done {})
-    }
-
-    async fn handle_net(&mut self, event: NetEvent) {
-        match event {
-            NetEvent::Listening(listening) => {
-                self.listening.clone_from(&listening);
-                self.tell_everyone_where();
-                if std::mem::replace(&mut self.ready, true) {
-                    self.publish(Event::Listening { listening });
-                } else {
-                    self.publish(Event::Ready { profile: self.me.view(), listening });
-                }
-            }
-            NetEvent::Discovered { device, addresses, after_ms } => {
-                let Some(peer) = self.peer(device) else { return };
-                let news = !std::mem::replace(&mut peer.discovered, true);
-                peer.addresses = addresses;
-                if news {
-                    let peer = peer_view(device, peer);
-                    self.publish(Event::PeerDiscovered { peer, after_ms });
-                }
-                self.handle_neighbour(device).await;
-            }
-            NetEvent::Expired { device } => {
-                if let Some(peer) = self.peers.get_mut(&device) {
-                    peer.discovered = false;
-                    if !peer.connected {
-                        self.peers.remove(&device);
-                    }
-                }
-            }
-            NetEvent::Connected { device, transport, address } => {
-                let Some(peer) = self.peer(device) else { return };
-                peer.connected = true;
-                peer.transport = Some(transport.as_str().to_owned());
-                peer.reached = Some(address.clone());
-                let view = peer_view(device, peer);
-                self.publish(Event::PeerConnected { peer: view });
-                self.wish_links(device);
-                self.handle_neighbour(device).await;
-                self.remember_address(device, address).await;
-            }
-            NetEvent::Moved { device, transport, .. } => {
-                if let Some(peer) = self.peers.get_mut(&device) {
-                    peer.transport = Some(transport.as_str().to_owned());
-                }
-            }
-            NetEvent::Disconnected { device } => {
-                if let Some(peer) = self.peers.get_mut(&device) {
-                    peer.connected = false;
-                    peer.transport = None;
-                    peer.rtt_ms = None;
-                    if !peer.discovered {
-                        self.peers.remove(&device);
-                    }
-                }
-                self.links.unwish(device, None);
-                self.publish(Event::PeerLost { device });
-            }
-            NetEvent::Rtt { device, ms } => {
-                if let Some(peer) = self.peers.get_mut(&device) {
-                    peer.rtt_ms = Some(ms);
-                }
-            }
-            NetEvent::Inbound { stream, .. } => self.links.accept(stream),
-            NetEvent::DialFailed { .. } => {}
-        }
-    }
-
-    fn peer(&mut self, device: DeviceId) -> Option<&mut PeerState> {
-        if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&device) {
-            // A neighbour that was only heard of makes room for the next.
-            let stranger = self.peers.iter().find(|(_, peer)| !peer.connected).map(|(device, _)| *device)?;
-            self.peers.remove(&stranger);
-        }
-        Some(self.peers.entry(device).or_default())
-    }
-
-    fn peer_views(&self) -> Vec<PeerView> {
-        self.peers.iter().map(|(device, peer)| peer_view(*device, peer)).collect()
     }
 
     async fn handle_link(&mut self, from: FromLink) {
@@ -488,53 +313,6 @@ impl Driver {
         self.rotate_where_due().await;
     }
 
-    /// A device is connected: the streams of every room that both belong to are to stand.
-    fn wish_links(&mut self, device: DeviceId) {
-        for (room, entry) in &self.rooms {
-            if entry.room.my_role().is_some() && entry.room.acl().is_member(&device) {
-                self.links.wish(device, *room);
-            }
-        }
-    }
-
-    /// Keeps a connection to every member of a room.
-    async fn reach_members(&mut self, room: RoomId) {
-        let Some(entry) = self.rooms.get(&room) else { return };
-        if entry.room.my_role().is_none() {
-            return;
-        }
-        let me = entry.room.me();
-        let members: Vec<DeviceId> =
-            entry.room.acl().roster().map(|member| member.device).filter(|device| *device != me).collect();
-        for device in members {
-            let known = self.addresses.get(&device).map(Vec::as_slice).unwrap_or_default();
-            let addresses = known.iter().filter_map(|address| address.parse().ok()).collect();
-            if self.net.want(device, addresses).await.is_err() {
-                return;
-            }
-            if let Some(peer) = self.peers.get(&device).filter(|peer| peer.connected) {
-                // Whoever let this device in was connected before they were a member of any room here.
-                let reached = peer.reached.clone();
-                self.links.wish(device, room);
-                if let Some(address) = reached {
-                    self.remember_address(device, address).await;
-                }
-            }
-        }
-    }
-
-    /// Lets go of devices that no room needs any more.
-    async fn review_wanted(&mut self) {
-        self.forget_whereabouts();
-        let known: Vec<DeviceId> = self.peers.keys().copied().collect();
-        for device in known {
-            let shared = self.rooms.values().any(|entry| entry.room.my_role().is_some() && entry.room.acl().is_member(&device));
-            if !shared && self.net.unwant(device).await.is_err() {
-                return;
-            }
-        }
-    }
-
     /// The secrets by which streams are proved, as the rooms now have them.
     fn share_secrets(&mut self) {
         for entry in self.rooms.values_mut() {
@@ -576,64 +354,8 @@ impl Driver {
         }
     }
 
-    /// Where a device was reached last.
-    async fn remember_address(&mut self, device: DeviceId, address: String) {
-        self.remember_addresses(device, vec![address]).await;
-    }
-
-    /// Keeps where a member may be found in the next run: the newest first.
-    async fn remember_addresses(&mut self, device: DeviceId, newest: Vec<String>) {
-        if !self.rooms.values().any(|entry| entry.room.acl().is_member(&device)) {
-            return;
-        }
-        let known = self.addresses.entry(device).or_default();
-        let mut merged = newest;
-        merged.extend(known.iter().filter(|address| !merged.contains(address)).cloned().collect::<Vec<_>>());
-        merged.truncate(MAX_ADDRESSES);
-        if *known == merged {
-            return;
-        }
-        *known = merged;
-        let batch = Batch::new().addresses(&device, known);
-        if let Err(error) = self.store.commit(batch).await {
-            self.publish(Event::Problem { error: CommandError::from(error).into() });
-        }
-    }
-
     fn problem(&self, code: ErrorCode, message: impl Into<String>) {
         let error = ErrorView::from(CommandError::new(code, message));
         self.publish(Event::Problem { error });
     }
-}
-
-fn peer_view(device: DeviceId, peer: &PeerState) -> PeerView {
-    PeerView {
-        device,
-        connected: peer.connected,
-        transport: peer.transport.clone(),
-        addresses: peer.addresses.clone(),
-        rtt_ms: peer.rtt_ms,
-    }
-}
-
-/// Whether a command is answered when a device has been opened, and not by the loop itself.
-fn waits_for_devices(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::CallJoin { .. }
-            | Command::CallMic { .. }
-            | Command::CallCamera { .. }
-            | Command::CallScreen { .. }
-            | Command::CallSpeaker { .. }
-            | Command::CallRecord { .. }
-            | Command::MediaDevices {}
-            | Command::MediaPreview { .. }
-    )
-}
-
-fn check_setting(key: &str, value: Option<&str>) -> Result<(), CommandError> {
-    if key.is_empty() || key.len() > 128 || value.is_some_and(|value| value.len() > MAX_SETTING) {
-        return Err(CommandError::new(ErrorCode::BadRequest, "A setting has a name of 1 to 128 bytes and at most 4 KiB."));
-    }
-    Ok(())
 }

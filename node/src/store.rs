@@ -99,6 +99,34 @@ impl Store {
         Self::open_in(Directory::take(dir)?, protection)
     }
 
+    /// Protects the store of `dir` by `to` from here on; `from` opens it now. The master key stays, so whoever kept a copy of the store
+    /// and of what opened it can still read that copy. Either protection holds whenever the power fails, never none.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; `Locked` also where the new passphrase is empty or there is no keyring. `Failed` where the old key could not be
+    /// taken away after the change, which the message says.
+    pub fn change_protection(dir: &Path, from: &Protection, to: &Protection) -> Result<(), StoreError> {
+        Self::change_protection_with(dir, from, to, Cost::DEFAULT)
+    }
+
+    fn change_protection_with(dir: &Path, from: &Protection, to: &Protection, cost: Cost) -> Result<(), StoreError> {
+        let store = Self::open(dir, from)?;
+        let old = read_slot(store.database()?)?;
+        let master = old.unlock(from, store.directory.as_ref())?;
+        if matches!((from, to), (Protection::Insecure, Protection::Insecure)) {
+            return store.close();
+        }
+        let slot = KeySlot::wrap(&master, to, cost, store.directory.as_ref())?;
+        let row = minicbor::to_vec(&slot).map_err(|error| StoreError::failed("encoding the key", error))?;
+        let mut transaction = store.database()?.begin_write()?;
+        transaction.set_two_phase_commit(true);
+        transaction.open_table(schema::META)?.insert(KEY_ROW, row.as_slice())?;
+        transaction.commit()?;
+        let discarded = old.discard_key(store.directory.as_ref());
+        store.close()?;
+        discarded
+    }
+
     /// What is in `dir`, without its key. Only a damaged store is moved, as [`Self::open`] does; all else stays as it is.
     ///
     /// # Errors

@@ -300,6 +300,18 @@ fn a_passphrase_opens_what_it_made_and_a_wrong_one_does_not() {
     std::fs::write(&passphrase, "open sesame").unwrap();
     assert!(run(&["id"]).1.contains("protected by a passphrase"));
     std::fs::write(&passphrase, "close sesame\n").unwrap();
+    assert_eq!(run(&["passphrase", "--set", passphrase.to_str().unwrap()]).0, Some(4), "it does not open the store");
+    let other = dir.path().join("other");
+    std::fs::write(&other, "another\n").unwrap();
+    std::fs::write(&passphrase, "open sesame\n").unwrap();
+    let (code, text) = run(&["passphrase", "--set", other.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("passphrase") && !text.contains("another"), "{text}");
+    assert_eq!(run(&["passphrase"]).0, Some(2));
+    assert_eq!(run(&["id"]).0, Some(4));
+    std::fs::rename(&other, &passphrase).unwrap();
+    assert_eq!(run(&["id"]).0, Some(0));
+    std::fs::write(&passphrase, "close sesame\n").unwrap();
     let (code, text) = run(&["id"]);
     assert_eq!(code, Some(4));
     assert!(text.contains("passphrase") && !text.contains("sesame"), "{text}");

@@ -135,6 +135,9 @@ async fn a_simultaneous_dial_leaves_one_connection_on_which_streams_work() {
     for peer in [&mut alice, &mut bob] {
         let diagnosis = peer.net.diagnosis().await.unwrap();
         assert!(diagnosis.dialled.iter().all(|dial| dial.outcome == "connected"), "{:?}", diagnosis.dialled);
+        while let Ok(event) = peer.events.try_recv() {
+            assert!(!matches!(event, NetEvent::Disconnected { .. }), "the pair was never apart");
+        }
     }
 }
 
@@ -182,6 +185,13 @@ async fn addresses_that_lead_nowhere_are_told_with_a_reason() {
     let tcp = bob.addresses.iter().find(|address| address.to_string().contains("/tcp/")).cloned().unwrap();
     alice.net.dial(Some(device(3)), vec![tcp]).await.unwrap();
     assert_eq!(alice.until(outcome).await, "another device answers here");
+    // No name server is asked for a label of more than 63 bytes.
+    let name = format!("/dns4/{}.invalid/tcp/9", "n".repeat(70)).parse().unwrap();
+    alice.net.dial(None, vec![name]).await.unwrap();
+    assert_eq!(alice.until(outcome).await, "the name was not found");
+    let own = alice.addresses.clone();
+    alice.net.dial(None, own).await.unwrap();
+    assert_eq!(alice.until(outcome).await, "this is the device itself");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

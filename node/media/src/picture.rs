@@ -55,6 +55,11 @@ impl Picture {
         self.width.div_ceil(2)
     }
 
+    /// Whether nobody could tell the two apart, whenever they were captured.
+    pub(crate) fn shows_the_same(&self, other: &Self) -> bool {
+        (self.width, self.height) == (other.width, other.height) && self.data == other.data
+    }
+
     /// The luma plane.
     pub fn y(&self) -> &[u8] {
         self.data.get(..self.luma_len()).unwrap_or_default()

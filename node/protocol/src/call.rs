@@ -17,7 +17,7 @@ use crate::live::{Departure, HEARTBEAT_IDLE, HEARTBEAT_IN_CALL, InCall, MediaSta
 pub const MAX_PEOPLE: usize = 8;
 /// After so long in a call nobody gives way any more.
 pub const SEATED_AFTER: Duration = Duration::from_secs(5);
-/// Shortest time between two presences.
+/// Shortest time between two presences, but for joining, moving and leaving.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 /// Moves to a smaller call id that are followed in [`MOVE_WINDOW`]: as many as a dozen people who begin at once can cause. It bounds how
 /// often a member who lies can make everyone connect anew.
@@ -130,7 +130,8 @@ impl Call {
         self.moves.clear();
         self.seated_said = false;
         self.outputs.push_back(CallOutput::Joined(call));
-        self.say_soon(now);
+        // Said before anybody is connected with: what media say to a device that has not heard of this stay is lost.
+        self.say(now);
         self.reconcile(now);
     }
 
@@ -313,7 +314,8 @@ impl Call {
             self.outputs.push_back(CallOutput::RemovePeer(peer, Departure::Moved));
         }
         self.outputs.push_back(CallOutput::Moved(smaller));
-        self.say_soon(now);
+        // At once, as for joining; moves are few.
+        self.say(now);
     }
 
     /// The call is over-full and this device is one that came last.

@@ -12,6 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::id::{AccountId, DeviceId, RoomId};
 use crate::identity::{MAX_NAME, check_name};
+use crate::log::state::AclState;
 use crate::wire;
 
 /// Longest text of a link, in characters.
@@ -63,7 +64,7 @@ pub struct Link {
     pub topic_key: [u8; 32],
     /// Who made the link: the device that redeems it.
     pub inviter: DeviceId,
-    /// The person of the inviter.
+    /// The person of the inviter, which the log that admits the joiner must bear out: [`Link::is_borne_out_by`].
     pub admin: AccountId,
     /// Ed25519 seed: whoever knows it may knock.
     pub invite_seed: Zeroizing<[u8; 32]>,
@@ -106,6 +107,12 @@ struct Hint {
 }
 
 impl Link {
+    /// Whether the log of a room knows the inviter as a device of the person that the link names. A door that answers with another room's
+    /// log, or a link whose parts do not belong together, fails here.
+    pub fn is_borne_out_by(&self, acl: &AclState) -> bool {
+        acl.account_of(&self.inviter) == Some(self.admin)
+    }
+
     /// Reads a link as a person pasted it.
     pub fn parse(text: &str) -> Result<Self, LinkError> {
         if text.len() > 2 * MAX_LINK_LEN {

@@ -28,11 +28,12 @@ use crate::identity::{DeviceKey, IdentityError, MemberCard};
 use crate::log::Refused;
 use crate::log::acl::{AclKind, AclOp, Create, Role, room_of};
 use crate::log::authority::Authority;
+use crate::log::bits::Bits;
 use crate::log::dag::AclLog;
 use crate::log::op::{EquivocationProof, FIRST_KIND_BEYOND_CHAT, Op};
 use crate::log::oplog::{OpLog, OpNode};
 use crate::log::state::AclState;
-use crate::log::sync::Summary;
+use crate::log::sync::{MAX_ACL_ANSWER, Summary, batches};
 use crate::room::record::Record;
 use crate::wire::Signed;
 
@@ -364,6 +365,37 @@ impl Room {
     /// What someone who announced these heads lacks of the ACL log, parents first.
     pub fn acl_missing(&self, announced: &[OpHash]) -> Vec<Signed> {
         self.acl_log.missing(announced)
+    }
+
+    /// What is told to a device of what is known of the ACL log: [`Room::acl_heads`], but to someone who belongs to the room no more
+    /// only what concerns them.
+    pub fn acl_heads_for(&self, peer: &DeviceId) -> Vec<OpHash> {
+        if !self.acl.is_former(peer) {
+            return self.acl_heads();
+        }
+        let about = self.acl_log.about(peer).iter().rev().take(crate::log::MAX_ANNOUNCED);
+        about.filter_map(|index| self.acl_log.node(*index)).map(|node| node.hash).collect()
+    }
+
+    /// The answer to a device that announced these heads: what it lacks of the ACL log and may learn, parents first, in at most
+    /// [`MAX_ACL_ANSWER`] batches.
+    pub fn acl_answer(&self, peer: &DeviceId, announced: &[OpHash]) -> Vec<Vec<Signed>> {
+        let mut missing = self.acl_log.missing(announced);
+        if let Some(view) = self.last_view_of(peer) {
+            missing.retain(|signed| self.acl_log.index_of(&signed.hash()).is_some_and(|index| view.contains(index)));
+        }
+        batches(missing).into_iter().take(MAX_ACL_ANSWER).collect()
+    }
+
+    /// Whether a device may learn an operation of the ACL log: someone who was removed learns of the removal, and of nothing after it.
+    /// A device that is not known yet may: its admission may come with its next words.
+    pub fn may_learn(&self, peer: &DeviceId, id: &OpHash) -> bool {
+        self.last_view_of(peer).is_none_or(|view| self.acl_log.index_of(id).is_some_and(|index| view.contains(index)))
+    }
+
+    /// What was known of the room when this device was removed, and the removal; `None` for whoever was not.
+    fn last_view_of(&self, peer: &DeviceId) -> Option<Bits> {
+        self.acl.is_former(peer).then(|| self.acl_log.view(self.acl_log.about(peer)))
     }
 
     /// What of the op log is held and what is wanted.

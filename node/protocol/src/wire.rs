@@ -207,6 +207,11 @@ impl FrameDecoder {
         Self { limit, buffer: Vec::new(), start: 0, failed: None }
     }
 
+    /// From here on another limit holds, also for what was pushed and not yet cut.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Takes bytes from the stream. Call [`Self::next`] until it gives `None` before pushing more.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.failed.is_some() {

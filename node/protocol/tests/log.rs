@@ -10,6 +10,8 @@ mod authority;
 mod chat;
 #[path = "log/convergence.rs"]
 mod convergence;
+#[path = "log/exchange.rs"]
+mod exchange;
 #[path = "log/identity.rs"]
 mod identity;
 #[path = "log/memory.rs"]

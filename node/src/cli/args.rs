@@ -64,6 +64,19 @@ pub(crate) enum Command {
         #[arg(long, value_name = "NAME")]
         rename: Option<String>,
     },
+    /// Changes what protects the keys: another passphrase, or the keyring of the operating system. No node may run on the data directory.
+    /// What protects them now is given as for any command.
+    #[command(after_help = "Examples:\n  conclave-node passphrase --set ~/.conclave-new --passphrase-file ~/.conclave-old\n  \
+                      conclave-node passphrase --set ~/.conclave-passphrase        (from the keyring to a passphrase)\n  \
+                      conclave-node passphrase --keyring --passphrase-file ~/.conclave-passphrase")]
+    Passphrase {
+        /// A file with the passphrase from here on; a line end at its end does not count.
+        #[arg(long, value_name = "FILE", required_unless_present = "keyring", conflicts_with = "keyring")]
+        set: Option<PathBuf>,
+        /// The keyring of the operating system from here on.
+        #[arg(long)]
+        keyring: bool,
+    },
     /// Lists cameras, microphones, speakers and screens, as --camera, --mic, --speaker and --screen take them.
     Devices,
     /// Shows what the network looks like from here, and who is on it.

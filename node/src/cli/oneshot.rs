@@ -33,7 +33,7 @@ pub(crate) struct Output {
 pub(crate) fn needs_network(command: &super::args::Command) -> bool {
     use super::args::Command as Typed;
     match command {
-        Typed::Init { .. } | Typed::Devices | Typed::Verify(_) => false,
+        Typed::Init { .. } | Typed::Passphrase { .. } | Typed::Devices | Typed::Verify(_) => false,
         Typed::Id { rename } => rename.is_some(),
         Typed::Diagnose { .. } | Typed::Run(_) => true,
         Typed::Room(room) => !matches!(room, RoomCommand::Create { .. } | RoomCommand::List | RoomCommand::Show { .. }),

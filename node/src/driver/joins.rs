@@ -1,30 +1,29 @@
 //! Both sides of a door: this device's own joins, and those who knock here. Who is let in is decided by the machines of
 //! `conclave_protocol::knock` and by people.
 
+mod doors;
+mod invite;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use conclave_protocol::id::{DeviceId, RoomId};
-use conclave_protocol::identity::MemberCard;
-use conclave_protocol::knock::{Doorkeeper, DoorkeeperOutput, KnockError, Knocker, KnockerOutput, RefusalCode, Rooms, SessionId};
-use conclave_protocol::link::{AddressHint, Link, LinkError, MAX_HINTS};
-use conclave_protocol::log::acl::{MAX_INVITE_USES, Role};
-use conclave_protocol::log::state::AclState;
-use conclave_protocol::room::{InviteSpec, Room};
+use conclave_protocol::knock::{Doorkeeper, KnockError, Knocker, KnockerOutput, RefusalCode, SessionId};
+use conclave_protocol::link::{Link, LinkError};
+use conclave_protocol::room::Room;
 use conclave_protocol::wire::Signed;
 use libp2p::Multiaddr;
 use tokio::task::AbortHandle;
-use zeroize::Zeroizing;
 
+use self::doors::Known;
 use super::links::LinkId;
-use super::rooms::{RoomEntry, refused};
 use super::{Driver, net_refused};
 use crate::command::Reply;
 use crate::error::{CommandError, ErrorCode};
 use crate::event::Event;
 use crate::net::FrameWriter;
 use crate::store::Batch;
-use crate::view::{DiagnosisView, ErrorView, InviteView, JoinView, KnockView};
+use crate::view::{DiagnosisView, ErrorView, JoinView, KnockView};
 
 /// Joins under way at once.
 const MAX_JOINS: usize = 16;
@@ -34,10 +33,6 @@ const SEARCH_FOR: Duration = Duration::from_secs(600);
 const TELL_EVERY: Duration = Duration::from_secs(2);
 /// Between two knocks at one door.
 const KNOCK_AGAIN: Duration = Duration::from_secs(3);
-/// What of this device's own addresses a link carries, so that others of the room fit beside them.
-const OWN_HINTS: usize = 5;
-/// Expiry of an invitation, in seconds.
-const EXPIRES_S: std::ops::RangeInclusive<u64> = 60..=30 * 86_400;
 /// How far this device's clock may be ahead of the issuer's before a link is called expired without asking.
 const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
 
@@ -107,15 +102,6 @@ impl Joins {
     }
 }
 
-/// What the doorkeeper may know of the rooms.
-struct Known<'a>(&'a BTreeMap<RoomId, RoomEntry>);
-
-impl Rooms for Known<'_> {
-    fn acl(&self, room: &RoomId) -> Option<&AclState> {
-        self.0.get(room).map(|entry| entry.room.acl())
-    }
-}
-
 fn link_refused(error: LinkError) -> CommandError {
     let (code, message) = match error {
         LinkError::NotALink => (ErrorCode::LinkInvalid, "This is not a Conclave link. A link begins with conclave://join/."),
@@ -148,76 +134,6 @@ fn refusal(code: RefusalCode) -> CommandError {
 }
 
 impl Driver {
-    pub(super) async fn room_invite(
-        &mut self,
-        room: RoomId,
-        role: Role,
-        uses: u32,
-        expires_s: u64,
-        approval: Option<bool>,
-    ) -> Result<Reply, CommandError> {
-        if !EXPIRES_S.contains(&expires_s) {
-            return Err(CommandError::new(ErrorCode::BadRequest, "A link is valid for at least a minute and at most 30 days."));
-        }
-        if !(1..=MAX_INVITE_USES).contains(&uses) {
-            return Err(CommandError::new(ErrorCode::BadRequest, format!("A link admits 1 to {MAX_INVITE_USES} people.")));
-        }
-        if role == Role::Owner {
-            return Err(CommandError::new(ErrorCode::BadRequest, "Nobody can be invited as the owner of a room."));
-        }
-        let listening = self.net.listening().await.map_err(net_refused)?;
-        let now = self.now_ms();
-        let mut seed = Zeroizing::new([0; 32]);
-        {
-            use rand_core::Rng;
-            super::rng().fill_bytes(seed.as_mut());
-        }
-        let expires_ms = now + expires_s * 1000;
-        let hints = self.hints(room, &listening);
-        let (inviter, admin) = (self.me.device.id(), self.me.account.id());
-        let entry = self.entry(room)?;
-        let secret = entry.room.acl().secrets().last().cloned().unwrap_or_default();
-        let link = Link {
-            room,
-            room_name: entry.room.acl().name().to_owned(),
-            // It finds the door and nothing else: whoever holds it cannot tell the secret it was made of.
-            topic_key: blake3::derive_key("conclave 2026 knock topic v1", secret.as_ref()),
-            inviter,
-            admin,
-            invite_seed: seed,
-            expires_ms,
-            hints,
-        };
-        let approval = approval.unwrap_or(entry.room.acl().approval());
-        let spec = InviteSpec { key: link.invite_key(), expires_ms, uses, role, approval };
-        let applied = entry.room.invite(spec, now).map_err(refused)?;
-        self.settle(room, applied, None, Batch::new()).await?;
-        let link = link.to_text().to_string();
-        Ok(Reply::Invite { invite: InviteView { room, link, expires_ms, uses, role: role.into() } })
-    }
-
-    /// Where this device and the room's other admins may be found.
-    fn hints(&self, room: RoomId, listening: &[String]) -> Vec<AddressHint> {
-        let me = self.me.device.id();
-        let mut own: Vec<&String> = listening.iter().collect();
-        // Loopback helps only where there is nothing else, or on this very machine: it goes last.
-        own.sort_by_key(|address| (address.contains("/127.") || address.contains("/::1/"), address.contains("/ip6/")));
-        let mut hints: Vec<AddressHint> =
-            own.into_iter().take(OWN_HINTS).map(|address| AddressHint { device: me, address: address.clone() }).collect();
-        let admins = self
-            .rooms
-            .get(&room)
-            .into_iter()
-            .flat_map(|entry| entry.room.acl().roster().filter(|member| member.role >= Role::Admin));
-        for member in admins.filter(|member| member.device != me) {
-            if let Some(address) = self.addresses.get(&member.device).and_then(|addresses| addresses.first()) {
-                hints.push(AddressHint { device: member.device, address: address.clone() });
-            }
-        }
-        hints.truncate(MAX_HINTS);
-        hints
-    }
-
     pub(super) async fn room_join(&mut self, text: &str, address: Option<&str>) -> Result<Reply, CommandError> {
         let link = Link::parse(text).map_err(link_refused)?;
         let room = link.room;
@@ -316,21 +232,6 @@ impl Driver {
         }
     }
 
-    /// Somebody knocks.
-    pub(super) fn handle_knock(&mut self, id: LinkId, device: DeviceId, writer: FrameWriter, task: AbortHandle) {
-        let now = self.now();
-        let session = self.keeper().handle_opened(device, now, &mut super::rng());
-        self.joins.sessions.insert(id, session);
-        self.joins.streams.insert(session, (id, KnockStream { writer, task }));
-        // The challenge goes out with the next turn.
-        self.send_of_keeper();
-    }
-
-    fn keeper(&mut self) -> &mut Doorkeeper {
-        let me = self.me.device.id();
-        self.joins.keeper.get_or_insert_with(|| Doorkeeper::new(me))
-    }
-
     /// A frame of a knock stream, in either direction.
     pub(super) async fn handle_knock_frame(&mut self, id: LinkId, frame: &[u8]) {
         let (now, now_ms) = (self.now(), self.now_ms());
@@ -411,7 +312,10 @@ impl Driver {
         let entered = match self.rooms.contains_key(&room) {
             // Back in a room that this device had been out of.
             true => self.enter_again(room, ops).await,
-            false => self.enter_new(room, ops).await,
+            false => match self.joins.mine.get(&room).map(|joining| joining.link.clone()) {
+                Some(link) => self.enter_new(&link, ops).await,
+                None => return,
+            },
         };
         match entered {
             Ok(()) => {
@@ -422,9 +326,15 @@ impl Driver {
         }
     }
 
-    async fn enter_new(&mut self, room: RoomId, ops: Vec<Signed>) -> Result<(), CommandError> {
-        let (room, applied) = Room::join(self.me.in_rooms()?, room, ops, self.incarnation)
+    async fn enter_new(&mut self, link: &Link, ops: Vec<Signed>) -> Result<(), CommandError> {
+        let (room, applied) = Room::join(self.me.in_rooms()?, link.room, ops, self.incarnation)
             .map_err(|error| CommandError::new(ErrorCode::Refused, format!("The other side's answer does not hold: {error}.")))?;
+        if !link.is_borne_out_by(room.acl()) {
+            return Err(CommandError::new(
+                ErrorCode::Refused,
+                "The other side's answer does not hold: the room does not know who made the link.",
+            ));
+        }
         self.adopt(room, applied, Batch::new()).await
     }
 
@@ -462,102 +372,6 @@ impl Driver {
             self.let_go(joining).await;
             self.publish(Event::JoinProgress { join: JoinView::Failed { room, error: ErrorView::from(error) } });
         }
-    }
-
-    /// An admin here said yes or no.
-    pub(super) async fn room_answer(&mut self, room: RoomId, device: DeviceId, yes: bool) -> Result<Reply, CommandError> {
-        let now_ms = self.now_ms();
-        let entry = self.entry(room)?;
-        if entry.room.my_role().is_none_or(|role| role < Role::Admin) {
-            return Err(CommandError::new(ErrorCode::NotPermitted, "Only an admin of the room lets people in."));
-        }
-        self.keeper();
-        let Some(keeper) = &mut self.joins.keeper else { return Ok(Reply::Done {}) };
-        let done = if yes { keeper.approve(room, device, &Known(&self.rooms), now_ms) } else { keeper.refuse(room, device) };
-        self.run_keeper().await;
-        if !done {
-            return Err(CommandError::new(
-                ErrorCode::UnknownDevice,
-                "Nobody waits under this name, or the invitation has ended meanwhile.",
-            ));
-        }
-        Ok(Reply::Done {})
-    }
-
-    /// The room's members or invitations changed: whoever waits may not have to wait any more.
-    pub(super) async fn review_door(&mut self, room: RoomId) {
-        if let Some(keeper) = &mut self.joins.keeper {
-            keeper.handle_room_changed(room, &Known(&self.rooms));
-            Box::pin(self.run_keeper()).await;
-        }
-    }
-
-    /// What the doorkeeper asks for that needs no disk.
-    fn send_of_keeper(&mut self) -> Vec<DoorkeeperOutput> {
-        let mut rest = Vec::new();
-        while let Some(output) = self.joins.keeper.as_mut().and_then(Doorkeeper::poll_output) {
-            match output {
-                DoorkeeperOutput::Send { session, frame } => {
-                    if let Some((_, stream)) = self.joins.streams.get(&session) {
-                        let _ = stream.writer.send(&frame);
-                    }
-                }
-                DoorkeeperOutput::Close { session } => {
-                    if let Some((id, _)) = self.joins.streams.remove(&session) {
-                        self.joins.sessions.remove(&id);
-                    }
-                }
-                DoorkeeperOutput::KnockReceived { room, card, code, since_ms } => {
-                    let knock = KnockView { device: card.device, account: card.account, name: card.name, code, since_ms };
-                    self.joins.waiting.insert((room, knock.device), knock.clone());
-                    self.dirty.insert(room);
-                    self.publish(Event::KnockReceived { room, knock });
-                }
-                DoorkeeperOutput::KnockEnded { room, device } => {
-                    self.joins.waiting.remove(&(room, device));
-                    self.dirty.insert(room);
-                    self.publish(Event::KnockEnded { room, device });
-                }
-                admission => rest.push(admission),
-            }
-        }
-        rest
-    }
-
-    async fn run_keeper(&mut self) {
-        loop {
-            let admissions = self.send_of_keeper();
-            if admissions.is_empty() {
-                return;
-            }
-            for admission in admissions {
-                match admission {
-                    DoorkeeperOutput::Admit { room, card, role, invite } => self.admit(room, card, role, invite).await,
-                    DoorkeeperOutput::Welcome { room, device } => self.welcome(room, device),
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    async fn admit(&mut self, room: RoomId, card: MemberCard, role: Role, invite: Option<conclave_protocol::id::OpHash>) {
-        let (device, now) = (card.device, self.now_ms());
-        let Ok(entry) = self.entry(room) else { return };
-        match entry.room.admit(card, role, invite, now, &mut super::rng()) {
-            Ok(applied) => match Box::pin(self.settle(room, applied, None, Batch::new())).await {
-                Ok(()) => self.welcome(room, device),
-                Err(error) => {
-                    self.keeper().handle_not_admitted(room, device, RefusalCode::Busy);
-                    self.publish(Event::Problem { error: error.into() });
-                }
-            },
-            Err(refusal) => self.keeper().handle_not_admitted(room, device, refusal.into()),
-        }
-    }
-
-    fn welcome(&mut self, room: RoomId, device: DeviceId) {
-        let Some(ops) = self.rooms.get(&room).map(|entry| entry.room.acl_missing(&[])) else { return };
-        self.keeper().handle_admitted(room, device, ops);
     }
 
     pub(super) async fn handle_join_tick(&mut self) {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conclave_protocol::id::{DeviceId, RoomId};
-use conclave_protocol::proof::{ProofContext, Prover, Verifier};
+use conclave_protocol::id::{DeviceId, OpHash, RoomId};
+use conclave_protocol::proof::{MAX_PROOF_FRAME, ProofContext, Prover, Verifier};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use zeroize::Zeroizing;
@@ -106,6 +106,8 @@ pub(super) struct Link {
     since: Instant,
     /// The ACL logs were compared and the other is a member.
     admitted: bool,
+    /// What the other side announced of the ACL log, last: at most [`conclave_protocol::log::MAX_ANNOUNCED`] hashes.
+    pub(super) announced: Vec<OpHash>,
     /// When something missing was asked for.
     asked: Instant,
     /// Operations that only a faulty or hostile peer sends.
@@ -294,7 +296,18 @@ impl Links {
         task: AbortHandle,
     ) -> Option<LinkId> {
         let now = Instant::now();
-        let link = Link { id, key, opened_here, writer, task, since: now, admitted: false, asked: now, hostile: 0 };
+        let link = Link {
+            id,
+            key,
+            opened_here,
+            writer,
+            task,
+            since: now,
+            admitted: false,
+            announced: Vec::new(),
+            asked: now,
+            hostile: 0,
+        };
         if self.all.len() >= MAX_LINKS {
             return None;
         }
@@ -390,12 +403,14 @@ impl LinkTask {
         let opening = async {
             let stream = self.net.open_stream(key.device, key.name).await.ok()?;
             let (mut reader, writer) = stream.split(frame_limit(key.name));
+            reader.set_limit(MAX_PROOF_FRAME);
             let context = ProofContext { stream: key.name.as_str(), opener: self.me, acceptor: key.device };
             let (prover, open) = Prover::new(context, key.room, &secret, &mut super::rng());
             writer.send(&open).ok()?;
             let accept = reader.next().await.ok()?;
             let (_, confirm) = prover.handle_accept(&accept).ok()?;
             writer.send(&confirm).ok()?;
+            reader.set_limit(frame_limit(key.name));
             Some((reader, writer))
         };
         match tokio::time::timeout(PROOF_TIMEOUT, opening).await {
@@ -408,6 +423,7 @@ impl LinkTask {
         let (device, name) = (stream.device(), stream.name());
         let accepting = async {
             let (mut reader, writer) = stream.split(frame_limit(name));
+            reader.set_limit(MAX_PROOF_FRAME);
             let open = reader.next().await.ok()?;
             let known = secrets.iter().flat_map(|(room, secrets)| secrets.iter().rev().map(move |secret| (*room, &**secret)));
             let context = ProofContext { stream: name.as_str(), opener: device, acceptor: self.me };
@@ -415,6 +431,7 @@ impl LinkTask {
             writer.send(&accept).ok()?;
             let confirm = reader.next().await.ok()?;
             let proved = verifier.handle_confirm(&confirm).ok()?;
+            reader.set_limit(frame_limit(name));
             Some((proved.room, reader, writer))
         };
         if let Ok(Some((room, reader, writer))) = tokio::time::timeout(PROOF_TIMEOUT, accepting).await {

@@ -249,15 +249,17 @@ impl Driver {
         let encode = |frame: fn(Vec<Signed>) -> RoomFrame, ops| -> Vec<Vec<u8>> {
             batches(ops).into_iter().map(move |batch| frame(batch).encode()).collect()
         };
-        let who_belongs = encode(RoomFrame::AclOps, acl);
+        let who_belongs = encode(RoomFrame::AclOps, acl.clone());
         let Some(entry) = self.rooms.get(&room) else { return };
         let history = encode(RoomFrame::Ops, ops.clone());
         for link in self.links.of_room(room, StreamName::Room).filter(|link| Some(link.id) != except) {
-            // Someone who was just revoked is still told so, and told nothing else.
-            who_belongs.iter().for_each(|frame| link.send(frame.clone()));
             if !entry.room.acl().is_member(&link.key.device) {
+                // Someone who was just revoked is still told so, and told nothing else.
+                let theirs = acl.iter().filter(|op| entry.room.may_learn(&link.key.device, &op.hash())).cloned().collect();
+                encode(RoomFrame::AclOps, theirs).into_iter().for_each(|frame| link.send(frame));
                 continue;
             }
+            who_belongs.iter().for_each(|frame| link.send(frame.clone()));
             proofs.iter().for_each(|frame| link.send(frame.clone()));
             if entry.room.acl().full_history() {
                 history.iter().for_each(|frame| link.send(frame.clone()));
@@ -311,7 +313,7 @@ impl Driver {
     pub(super) fn greet(&mut self, link: LinkId) {
         let Some(found) = self.links.get(link) else { return };
         let Some(entry) = self.rooms.get(&found.key.room) else { return };
-        found.send(RoomFrame::AclHeads(entry.room.acl_heads()).encode());
+        found.send(RoomFrame::AclHeads(entry.room.acl_heads_for(&found.key.device)).encode());
     }
 
     /// A frame of a room stream.
@@ -330,17 +332,24 @@ impl Driver {
         let member = entry.room.acl().is_member(&device);
         match frame {
             RoomFrame::AclHeads(heads) => {
-                for batch in batches(entry.room.acl_missing(&heads)) {
+                for batch in entry.room.acl_answer(&device, &heads) {
                     found.send(RoomFrame::AclOps(batch).encode());
                 }
-                if entry.room.acl_lacks(&heads) {
-                    return;
+                let lacks = entry.room.acl_lacks(&heads);
+                if let Some(found) = self.links.get_mut(link) {
+                    found.announced = heads;
                 }
-                self.judge_membership(link);
+                if !lacks {
+                    self.judge_membership(link);
+                }
             }
             RoomFrame::AclOps(ops) => {
                 let applied = entry.room.handle_acl_ops(ops);
+                let fresh = !applied.records.is_empty();
                 self.settle_from_peer(room, applied, link).await;
+                if fresh {
+                    self.go_on_comparing(link, member);
+                }
                 self.judge_membership(link);
             }
             // History is for members: to this machine's knowledge, and at this moment.
@@ -372,6 +381,22 @@ impl Driver {
                 tracing::debug!("a device that is no member sent what only members may");
             }
             RoomFrame::Unknown(kind) => tracing::debug!(kind, "a frame from a newer version"),
+        }
+    }
+
+    /// Something new of the ACL log came by this link: what else was announced there is asked for, and a device that turned out to be a
+    /// member gets what it could not be given before.
+    fn go_on_comparing(&self, link: LinkId, was_member: bool) {
+        let Some(found) = self.links.get(link) else { return };
+        let Some(entry) = self.rooms.get(&found.key.room) else { return };
+        let device = &found.key.device;
+        if entry.room.acl_lacks(&found.announced) {
+            found.send(RoomFrame::AclHeads(entry.room.acl_heads_for(device)).encode());
+        }
+        if !was_member && entry.room.acl().is_member(device) {
+            for batch in entry.room.acl_answer(device, &found.announced) {
+                found.send(RoomFrame::AclOps(batch).encode());
+            }
         }
     }
 

@@ -145,7 +145,7 @@ impl Driver {
     fn ask_for_acl(&self, room: RoomId, from: DeviceId) {
         let Some(entry) = self.rooms.get(&room) else { return };
         if let Some(link) = self.links.by_key(LinkKey { device: from, room, name: StreamName::Room }) {
-            link.send_if_room(&RoomFrame::AclHeads(entry.room.acl_heads()).encode());
+            link.send_if_room(&RoomFrame::AclHeads(entry.room.acl_heads_for(&from)).encode());
         }
     }
 

@@ -63,7 +63,7 @@ pub(crate) fn diagnose(facts: Facts<'_>) -> DiagnosisView {
     }
     if facts.listening.is_empty() {
         hints.push("Nothing is listened on, so that others cannot connect to this device.".to_owned());
-    } else if !outside.clone().next().is_none() && facts.listening.iter().all(|address| is_loopback(address)) {
+    } else if outside.clone().next().is_some() && facts.listening.iter().all(|address| is_loopback(address)) {
         hints.push(
             "Only loopback is listened on, so that only this device can connect: choose another --listen address.".to_owned(),
         );
@@ -117,6 +117,8 @@ pub(crate) const CONNECTED: &str = "connected";
 pub(crate) const SOMEBODY_ELSE: &str = "another device answers here";
 pub(crate) const MYSELF: &str = "this is the device itself";
 pub(crate) const NAME_UNKNOWN: &str = "the name was not found";
+pub(crate) const UNDER_WAY: &str = "no answer yet";
+pub(crate) const NAME_UNANSWERED: &str = "no name server answered within 5 s";
 pub(crate) const DENIED: &str = "not tried: too many connections";
 const NO_ANSWER: &str = "no answer";
 const REFUSED: &str = "refused";
@@ -188,6 +190,18 @@ impl Dialled {
         self.0.push_back(DialView { address, outcome: outcome.to_owned() });
     }
 
+    /// An attempt has begun. What an earlier one has found stays until this one finds something.
+    pub(crate) fn begin(&mut self, address: &Multiaddr) {
+        if !self.0.iter().any(|dial| dial.address == address.to_string()) {
+            self.record(address, UNDER_WAY);
+        }
+    }
+
+    /// An attempt was given up, because another one was faster.
+    pub(crate) fn give_up(&mut self, address: &Multiaddr) {
+        self.0.retain(|dial| dial.outcome != UNDER_WAY || dial.address != address.to_string());
+    }
+
     pub(crate) fn list(&self) -> Vec<DialView> {
         self.0.iter().cloned().collect()
     }
@@ -195,7 +209,7 @@ impl Dialled {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
     use std::net::Ipv4Addr;
 
@@ -253,6 +267,19 @@ mod tests {
         assert_eq!(list.len(), DIALLED);
         assert_eq!(list.last().unwrap(), &DialView { address: "/ip4/10.0.0.1/tcp/99".into(), outcome: CONNECTED.into() });
         assert!(list.iter().all(|dial| dial.outcome == CONNECTED));
+    }
+
+    #[test]
+    fn an_attempt_under_way_is_listed_until_something_is_known() {
+        let mut dialled = Dialled::default();
+        let addresses: Vec<Multiaddr> = [1, 2].map(|port| format!("/ip4/10.0.0.1/tcp/{port}").parse().unwrap()).to_vec();
+        addresses.iter().for_each(|address| dialled.begin(address));
+        assert!(dialled.list().iter().all(|dial| dial.outcome == UNDER_WAY));
+        dialled.record(&addresses[0], NO_ANSWER);
+        addresses.iter().for_each(|address| dialled.begin(address));
+        addresses.iter().for_each(|address| dialled.give_up(address));
+        assert_eq!(dialled.list().len(), 1);
+        assert_eq!(dialled.list()[0].outcome, NO_ANSWER);
     }
 
     #[test]

@@ -152,6 +152,12 @@ impl fmt::Debug for FrameReader {
 }
 
 impl FrameReader {
+    /// Longer frames than `limit` bytes are refused from here on, also where they have arrived already: so a peer that has proved
+    /// nothing cannot make this side hold more than a proof takes.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.decoder.set_limit(limit);
+    }
+
     /// The next frame. Safe to cancel: nothing that has arrived is lost. After an error it gives that error for ever; any error
     /// but [`StreamError::Closed`] closes the other direction too.
     pub async fn next(&mut self) -> Result<Vec<u8>, StreamError> {
@@ -400,6 +406,21 @@ mod tests {
         drop(reader);
         let mut rest = Vec::new();
         assert!(matches!(peer.read_to_end(&mut rest).await, Ok(0) | Err(_)));
+    }
+
+    #[tokio::test]
+    async fn a_limit_holds_until_another_is_set() {
+        let (mut reader, _writer, mut peer) = pair(4_096);
+        reader.set_limit(256);
+        // All of it is there before the first frame is read.
+        peer.write_all(&[encode_frame(&[1; 256]), encode_frame(&[2; 900])].concat()).await.unwrap();
+        assert_eq!(reader.next().await.unwrap(), vec![1; 256]);
+        reader.set_limit(LIMIT);
+        assert_eq!(reader.next().await.unwrap(), vec![2; 900]);
+        reader.set_limit(256);
+        // The length alone is enough: nothing of the frame is waited for.
+        peer.write_all(&encode_frame(&[3; 257])[..2]).await.unwrap();
+        assert!(matches!(reader.next().await, Err(StreamError::Frame(FrameError::TooLong { announced: 257, limit: 256 }))));
     }
 
     #[tokio::test]

@@ -32,11 +32,37 @@ const JUDGE_LAST: Duration = Duration::from_secs(6);
 /// The device with the lower id judges. The other one does so only if the first one has not for so much longer.
 const JUDGE_YIELD: Duration = Duration::from_secs(4);
 
+/// Where two devices dial each other, or one tries several addresses at once, a connection may stand on one side for a moment and be
+/// given up by the other for a better one. The end of the first connection within so long …
+const UNSETTLED: Duration = Duration::from_secs(1);
+/// … counts only if none stands after so much longer.
+const APART_AFTER: Duration = Duration::from_millis(400);
+
 /// What the network is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Act {
-    Dial { device: DeviceId, addresses: Vec<Multiaddr> },
-    Close { connection: ConnectionId },
+    Dial {
+        device: DeviceId,
+        addresses: Vec<Multiaddr>,
+    },
+    Close {
+        connection: ConnectionId,
+    },
+    /// The device is gone after all: see [`Left::Unsettled`].
+    Gone {
+        device: DeviceId,
+    },
+}
+
+/// What a new connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// The first one to the device.
+    First,
+    /// The only one, in the place of one that did not last.
+    Instead,
+    /// One beside the path.
+    Beside,
 }
 
 /// A standing connection.
@@ -57,6 +83,8 @@ pub(crate) enum Left {
     Moved(Path),
     /// The path is the same as before.
     Same,
+    /// No connection, but another one is likely: [`Act::Gone`] follows where none comes.
+    Unsettled,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +100,10 @@ struct Device {
     dialling: bool,
     failures: u32,
     dial_at: Option<Duration>,
+    /// When the device came to be connected.
+    since: Duration,
+    /// When it is gone, if nothing connects it before.
+    gone_at: Option<Duration>,
     /// When two connections were first seen, and when they are judged next.
     twofold: Option<(Duration, Duration)>,
 }
@@ -88,7 +120,7 @@ impl Device {
     }
 
     fn is_idle(&self) -> bool {
-        !self.wanted && self.paths.is_empty() && !self.dialling
+        !self.wanted && self.paths.is_empty() && !self.dialling && self.gone_at.is_none()
     }
 }
 
@@ -186,8 +218,8 @@ impl Paths {
         possible
     }
 
-    /// A connection stands. True where it is the first one to the device.
-    pub(crate) fn handle_connected(&mut self, device: DeviceId, path: Path, now: Duration) -> bool {
+    /// A connection stands.
+    pub(crate) fn handle_connected(&mut self, device: DeviceId, path: Path, now: Duration) -> Came {
         let judge_after = JUDGE_AFTER + if self.me < device { Duration::ZERO } else { JUDGE_YIELD };
         // Connections are bounded elsewhere; one of them is never left out for want of room.
         let known = self.devices.entry(device).or_default();
@@ -200,7 +232,14 @@ impl Paths {
         if known.paths.len() > 1 && known.twofold.is_none() {
             known.twofold = Some((now, now + judge_after));
         }
-        known.paths.len() == 1
+        match (known.paths.len(), known.gone_at.take()) {
+            (1, None) => {
+                known.since = now;
+                Came::First
+            }
+            (1, Some(_)) => Came::Instead,
+            _ => Came::Beside,
+        }
     }
 
     /// A connection has closed. A device that nobody wants is left alone until mDNS shows something new of it: either side may have
@@ -219,6 +258,10 @@ impl Paths {
         if known.wanted {
             // Both sides have just lost it, so the lower one dials first here too.
             known.schedule(now + FIRST_BACKOFF / 4 + rank(me, device));
+        }
+        if now < known.since + UNSETTLED && !known.foreign {
+            known.gone_at = Some(now + APART_AFTER);
+            return Left::Unsettled;
         }
         self.forget_if_empty(device);
         Left::Nobody
@@ -240,6 +283,14 @@ impl Paths {
     /// What is due, one at a time. `live`: how many streams stand on a connection.
     pub(crate) fn poll(&mut self, now: Duration, live: impl Fn(ConnectionId) -> usize) -> Option<Act> {
         let me = self.me;
+        if let Some(device) = self.devices.iter().find(|(_, known)| known.gone_at.is_some_and(|at| at <= now)).map(|(id, _)| *id)
+        {
+            if let Some(known) = self.devices.get_mut(&device) {
+                known.gone_at = None;
+            }
+            self.forget_if_empty(device);
+            return Some(Act::Gone { device });
+        }
         for (id, known) in &mut self.devices {
             if known.dial_at.is_some_and(|at| at <= now) {
                 known.dial_at = None;
@@ -263,13 +314,18 @@ impl Paths {
 
     /// When [`Self::poll`] is worth calling next.
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
-        self.devices.values().flat_map(|known| [known.dial_at, known.twofold.map(|(_, at)| at)]).flatten().min()
+        self.devices.values().flat_map(|known| [known.dial_at, known.gone_at, known.twofold.map(|(_, at)| at)]).flatten().min()
     }
 
     /// The connection on which a stream is opened: the one that will be kept if there are two.
     pub(crate) fn best(&self, device: DeviceId, live: impl Fn(ConnectionId) -> usize) -> Option<ConnectionId> {
         let known = self.devices.get(&device)?;
         keep(self.me, device, &known.paths, &live).map(|path| path.connection)
+    }
+
+    /// Where a device may be.
+    pub(crate) fn addresses(&self, device: DeviceId) -> Vec<Multiaddr> {
+        self.devices.get(&device).map(Device::addresses).unwrap_or_default()
     }
 
     pub(crate) fn path(&self, device: DeviceId) -> Option<&Path> {
@@ -337,7 +393,7 @@ fn backoff(me: DeviceId, other: DeviceId, failures: u32) -> Duration {
 
 /// The connection to keep: one that carries streams before one that does not, then one that the lower id dialled, then the oldest.
 /// Both sides come to the same answer once both have seen the same streams.
-fn keep<'a>(me: DeviceId, other: DeviceId, paths: &'a [Path], live: impl Fn(ConnectionId) -> usize) -> Option<&'a Path> {
+fn keep(me: DeviceId, other: DeviceId, paths: &[Path], live: impl Fn(ConnectionId) -> usize) -> Option<&Path> {
     let by_lower = |path: &Path| path.dialled_by_me == (me < other);
     paths.iter().rev().max_by_key(|path| (live(path.connection) > 0, by_lower(path)))
 }
@@ -373,198 +429,4 @@ fn extend(known: &mut Vec<Multiaddr>, addresses: Vec<Multiaddr>) -> Vec<Multiadd
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-
-    use super::*;
-
-    const LOW: DeviceId = DeviceId([1; 32]);
-    const HIGH: DeviceId = DeviceId([2; 32]);
-
-    fn at(ms: u64) -> Duration {
-        Duration::from_millis(ms)
-    }
-
-    fn address(port: u16) -> Multiaddr {
-        format!("/ip4/10.0.0.1/tcp/{port}").parse().unwrap()
-    }
-
-    fn path(number: usize, dialled_by_me: bool) -> Path {
-        let connection = ConnectionId::new_unchecked(number);
-        Path { connection, dialled_by_me, transport: TransportName::Tcp, address: address(9) }
-    }
-
-    fn idle(_: ConnectionId) -> usize {
-        0
-    }
-
-    #[test]
-    fn lower_id_dials_a_neighbour_at_once_and_the_other_one_waits() {
-        let mut low = Paths::new(LOW);
-        assert_eq!(low.handle_discovered(HIGH, vec![address(1), address(2)], at(0)), [address(1), address(2)]);
-        assert_eq!(low.poll(at(0), idle), Some(Act::Dial { device: HIGH, addresses: vec![address(1), address(2)] }));
-        assert_eq!(low.poll(at(0), idle), None);
-
-        let mut high = Paths::new(HIGH);
-        high.handle_discovered(LOW, vec![address(1)], at(0));
-        assert_eq!(high.poll(at(0), idle), None);
-        assert_eq!(high.poll_timeout(), Some(YIELD));
-        assert!(matches!(high.poll(YIELD, idle), Some(Act::Dial { .. })));
-    }
-
-    #[test]
-    fn a_connection_that_came_spares_the_second_dial() {
-        let mut high = Paths::new(HIGH);
-        high.handle_discovered(LOW, vec![address(1)], at(0));
-        assert!(high.handle_connected(LOW, path(1, false), at(5)));
-        assert_eq!(high.poll_timeout(), None);
-        assert_eq!(high.poll(YIELD, idle), None);
-    }
-
-    #[test]
-    fn a_wanted_device_is_dialled_again_with_growing_waits_and_a_stranger_is_given_up() {
-        for (wanted, most) in [(true, usize::MAX), (false, UNASKED_ATTEMPTS as usize)] {
-            let mut low = Paths::new(LOW);
-            low.handle_discovered(HIGH, vec![address(1)], at(0));
-            if wanted {
-                low.handle_want(HIGH, vec![], at(0));
-            }
-            let mut attempts = Vec::new();
-            let mut now = at(0);
-            while let Some(due) = low.poll_timeout().filter(|due| *due < at(600_000)) {
-                now = now.max(due);
-                if low.poll(now, idle).is_some() {
-                    attempts.push(now);
-                    low.handle_dial_failed(HIGH, now);
-                }
-            }
-            assert!(attempts.len() <= most);
-            assert!(attempts.len() >= UNASKED_ATTEMPTS as usize);
-            let waits: Vec<_> = attempts.windows(2).map(|pair| pair[1] - pair[0]).collect();
-            assert!(waits.iter().all(|wait| *wait >= FIRST_BACKOFF && *wait <= LAST_BACKOFF.mul_f32(1.25)), "{waits:?}");
-            assert!(waits.last() > waits.first());
-        }
-    }
-
-    #[test]
-    fn a_closed_connection_is_not_dialled_again_unless_wanted() {
-        for wanted in [false, true] {
-            let mut low = Paths::new(LOW);
-            low.handle_discovered(HIGH, vec![address(1)], at(0));
-            low.poll(at(0), idle).unwrap();
-            if wanted {
-                low.handle_want(HIGH, vec![], at(0));
-            }
-            low.handle_connected(HIGH, path(1, true), at(10));
-            assert_eq!(low.handle_closed(HIGH, ConnectionId::new_unchecked(1), at(30_000)), Left::Nobody);
-            assert_eq!(low.poll_timeout().is_some(), wanted);
-        }
-    }
-
-    #[test]
-    fn a_restarted_neighbour_is_dialled_at_its_new_address_at_once() {
-        let mut low = Paths::new(LOW);
-        low.handle_discovered(HIGH, vec![address(1)], at(0));
-        low.poll(at(0), idle).unwrap();
-        for _ in 0..4 {
-            low.handle_dial_failed(HIGH, at(0));
-        }
-        assert!(low.poll_timeout().unwrap() >= at(1_000));
-        low.handle_discovered(HIGH, vec![address(2)], at(100));
-        assert!(matches!(low.poll(at(100), idle), Some(Act::Dial { addresses, .. }) if addresses.contains(&address(2))));
-    }
-
-    #[test]
-    fn both_sides_of_a_simultaneous_dial_keep_the_connection_of_the_lower_id() {
-        let (mut low, mut high) = (Paths::new(LOW), Paths::new(HIGH));
-        // Connection 1 was dialled by the higher id and stood first, connection 2 by the lower one.
-        assert!(low.handle_connected(HIGH, path(1, false), at(0)));
-        assert!(!low.handle_connected(HIGH, path(2, true), at(1)));
-        high.handle_connected(LOW, path(1, true), at(0));
-        high.handle_connected(LOW, path(2, false), at(1));
-        let kept = Some(ConnectionId::new_unchecked(2));
-        assert_eq!(low.best(HIGH, idle), kept);
-        assert_eq!(high.best(LOW, idle), kept);
-        let close = Some(Act::Close { connection: ConnectionId::new_unchecked(1) });
-        assert_eq!(low.poll(at(500), idle), None);
-        assert_eq!(low.poll(at(1_001), idle), close);
-        assert_eq!(high.poll(at(1_001), idle), None, "the lower id judges first");
-        assert_eq!(high.poll(at(5_001), idle), close, "and the higher one the same, if the lower one does not");
-        assert_eq!(low.handle_closed(HIGH, ConnectionId::new_unchecked(1), at(1_002)), Left::Moved(path(2, true)));
-        assert_eq!(low.poll_timeout(), None);
-    }
-
-    #[test]
-    fn the_connection_with_streams_survives_an_idle_one() {
-        let mut low = Paths::new(LOW);
-        low.handle_connected(HIGH, path(1, false), at(0));
-        low.handle_connected(HIGH, path(2, true), at(1));
-        let live = |connection| usize::from(connection == ConnectionId::new_unchecked(1));
-        assert_eq!(low.best(HIGH, live), Some(ConnectionId::new_unchecked(1)));
-        assert_eq!(low.poll(at(1_001), live), Some(Act::Close { connection: ConnectionId::new_unchecked(2) }));
-        assert_eq!(low.handle_closed(HIGH, ConnectionId::new_unchecked(2), at(1_002)), Left::Same);
-    }
-
-    #[test]
-    fn two_connections_with_streams_are_given_time_to_become_one() {
-        let mut low = Paths::new(LOW);
-        low.handle_connected(HIGH, path(1, false), at(0));
-        low.handle_connected(HIGH, path(2, true), at(0));
-        let (now, closed) = loop {
-            let now = low.poll_timeout().unwrap();
-            if let Some(act) = low.poll(now, |_| 1) {
-                break (now, act);
-            }
-        };
-        assert_eq!(closed, Act::Close { connection: ConnectionId::new_unchecked(1) });
-        assert!(now >= JUDGE_LAST && now <= JUDGE_LAST + JUDGE_AGAIN);
-    }
-
-    #[test]
-    fn another_program_is_not_dialled_again() {
-        let mut low = Paths::new(LOW);
-        low.handle_discovered(HIGH, vec![address(1)], at(0));
-        low.poll(at(0), idle).unwrap();
-        low.handle_connected(HIGH, path(1, true), at(1));
-        low.handle_foreign(HIGH);
-        low.handle_closed(HIGH, ConnectionId::new_unchecked(1), at(2));
-        low.handle_discovered(HIGH, vec![address(2)], at(3));
-        assert_eq!(low.poll_timeout(), None);
-        assert_eq!(low.devices().count(), 0);
-    }
-
-    #[test]
-    fn a_flood_of_neighbours_takes_bounded_room_and_leaves_the_wanted_ones() {
-        let mut low = Paths::new(LOW);
-        low.handle_want(HIGH, vec![address(1)], at(0));
-        for n in 0..5_000_u32 {
-            let mut id = [9; 32];
-            id[..4].copy_from_slice(&n.to_be_bytes());
-            low.handle_discovered(DeviceId(id), (0..100).map(address).collect(), at(0));
-        }
-        assert_eq!(low.devices.len(), MAX_DEVICES);
-        assert!(low.is_wanted(HIGH));
-        assert!(low.devices.values().all(|known| known.shown.len() <= MAX_ADDRESSES));
-    }
-
-    #[test]
-    fn this_device_is_nobodys_neighbour() {
-        let mut low = Paths::new(LOW);
-        low.handle_discovered(LOW, vec![address(1)], at(0));
-        low.handle_want(LOW, vec![address(1)], at(0));
-        assert_eq!(low.poll_timeout(), None);
-    }
-
-    #[test]
-    fn a_lost_connection_to_a_wanted_device_is_restored_within_a_second() {
-        for (me, other) in [(LOW, HIGH), (HIGH, LOW)] {
-            let mut paths = Paths::new(me);
-            paths.handle_want(other, vec![address(1)], at(0));
-            paths.handle_connected(other, path(1, false), at(10));
-            paths.handle_closed(other, ConnectionId::new_unchecked(1), at(5_000));
-            let due = paths.poll_timeout().unwrap();
-            assert!(due <= at(6_000));
-            assert!(matches!(paths.poll(due, idle), Some(Act::Dial { .. })));
-        }
-    }
-}
+mod tests;

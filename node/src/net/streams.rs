@@ -377,6 +377,8 @@ pub(crate) struct Handler {
     happened: VecDeque<HandlerEvent>,
 }
 
+/// Nearly all of them are streams, and few wait: a box would be one more allocation for each.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub(crate) enum HandlerEvent {
     Inbound(InboundStream),

@@ -1,9 +1,11 @@
 //! The one task that owns the swarm. It turns requests into swarm calls and swarm events into [`NetEvent`]s, asks [`Paths`] what
 //! to do, and never awaits I/O: everything slow happens in tasks of libp2p, of streams, or in a future that it polls beside them.
 
+mod dial;
+mod listen;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
-use std::net::{IpAddr, TcpListener};
 use std::time::Duration;
 
 use conclave_protocol::id::DeviceId;
@@ -13,19 +15,20 @@ use futures::stream::FuturesUnordered;
 use libp2p::core::ConnectedPoint;
 use libp2p::core::transport::TransportError;
 use libp2p::identity::Keypair;
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
+use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping, swarm};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use self::dial::{ADDRESSES, Looked, hints};
+use self::listen::listen;
 use super::address::{self, device_of, peer_of, split_device, transport_of, worth_dialling};
 use super::behaviour::{Behaviour, BehaviourEvent, PROTOCOL_FAMILY};
 use super::diagnosis::{self, Dialled, Facts, Mdns, diagnose};
 use super::frames::NetStream;
-use super::paths::{Act, Left, Path, Paths};
+use super::paths::{Act, Came, Left, Path, Paths};
 use super::streams::InboundStream;
-use super::{NetConfig, NetError, NetEvent, StreamName, TransportName, transport};
+use super::{NetConfig, NetError, NetEvent, StreamName, transport};
 use crate::view::{DiagnosisView, PeerView};
 
 /// A connection without streams is closed after so long, unless the device is wanted.
@@ -36,14 +39,6 @@ const NEGOTIATING: usize = 64;
 const OUTBOX: usize = 64;
 /// … and with so many, what will be said again (round trips, failed attempts) is left out.
 const OUTBOX_LAST: usize = 1_024;
-/// Names that are being looked up; an attempt beyond them fails.
-const LOOKUPS: usize = 32;
-/// The system's resolver gets so long.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Addresses of one request.
-const ADDRESSES: usize = 16;
-/// Attempts at addresses without a known device, at once.
-const BLIND_DIALS: usize = 64;
 /// At most one [`NetEvent::Rtt`] for a device in this time.
 const RTT_EVERY: Duration = Duration::from_secs(5);
 /// Time for the closing of connections to reach the peers when the node stops.
@@ -103,58 +98,6 @@ pub(crate) fn start(
     };
     runtime.spawn(task.run());
     Ok(device)
-}
-
-fn listen(swarm: &mut Swarm<Behaviour>, texts: &[String]) -> Result<(), NetError> {
-    let failed = |address: &Multiaddr, error: TransportError<io::Error>| NetError::Listen {
-        address: address.to_string(),
-        reason: listen_failure(&error),
-    };
-    if !texts.is_empty() {
-        for text in texts {
-            for address in address::parse_listen(text)? {
-                // libp2p listens with SO_REUSEPORT: a second node on the port would start, and each get half of the connections.
-                if let Some(Err(error)) = address::tcp_socket(&address).map(TcpListener::bind) {
-                    return Err(failed(&address, TransportError::Other(error)));
-                }
-                swarm.listen_on(address.clone()).map_err(|error| failed(&address, error))?;
-            }
-        }
-        return Ok(());
-    }
-    let (ip4, ip6) = address::everywhere();
-    let mut first_failure = None;
-    let mut listens = false;
-    for address in ip4.into_iter().chain(ip6) {
-        match swarm.listen_on(address.clone()) {
-            Ok(_) => listens = true,
-            Err(error) => {
-                tracing::info!(%address, %error, "not listening here");
-                first_failure.get_or_insert(failed(&address, error));
-            }
-        }
-    }
-    match first_failure {
-        Some(failure) if !listens => Err(failure),
-        _ => Ok(()),
-    }
-}
-
-fn listen_failure(error: &TransportError<io::Error>) -> String {
-    let TransportError::Other(error) = error else { return "this kind of address is not supported".to_owned() };
-    match diagnosis::root_kind(error) {
-        io::ErrorKind::AddrInUse => "the port is in use".to_owned(),
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
-        io::ErrorKind::PermissionDenied => "the system does not permit it".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-/// Addresses whose names have been looked up.
-struct Looked {
-    device: Option<DeviceId>,
-    addresses: Vec<Multiaddr>,
-    unknown: Vec<Multiaddr>,
 }
 
 struct Task {
@@ -240,6 +183,7 @@ impl Task {
                 Some(Act::Close { connection }) => {
                     self.swarm.close_connection(connection);
                 }
+                Some(Act::Gone { device }) => self.tell_gone(device),
                 None => return,
             }
         }
@@ -287,128 +231,6 @@ impl Task {
         }
     }
 
-    fn dial(&mut self, device: Option<DeviceId>, addresses: Vec<Multiaddr>) {
-        let now = self.now();
-        if let Some(device) = device {
-            self.paths.handle_dial(device, hints(Some(device), addresses), now);
-            return;
-        }
-        let mut nobodys = Vec::new();
-        for address in addresses.into_iter().take(ADDRESSES) {
-            match split_device(address) {
-                (address, Some(device)) => {
-                    self.paths.handle_dial(device, hints(Some(device), vec![address]), now);
-                }
-                (address, None) => nobodys.push(address),
-            }
-        }
-        let nobodys = hints(None, nobodys);
-        if !nobodys.is_empty() {
-            self.look_up(None, nobodys);
-        }
-    }
-
-    /// Turns names into addresses with the system's resolver, which knows `/etc/hosts` and `.local`, then dials.
-    fn look_up(&mut self, device: Option<DeviceId>, addresses: Vec<Multiaddr>) {
-        let (named, mut ready): (Vec<_>, Vec<_>) =
-            addresses.into_iter().partition(|address| address::host_name(address).is_some());
-        if named.is_empty() {
-            self.handle_looked(Looked { device, addresses: ready, unknown: Vec::new() });
-        } else if self.lookups.len() >= LOOKUPS {
-            self.handle_looked(Looked { device, addresses: ready, unknown: named });
-        } else {
-            self.lookups.push(Box::pin(async move {
-                let mut unknown = Vec::new();
-                let mut ips: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
-                for address in named {
-                    let Some((name, ip4, ip6)) = address::host_name(&address) else { continue };
-                    if !ips.contains_key(&name) {
-                        ips.insert(name.clone(), resolve(&name).await);
-                    }
-                    let found = ips.get(&name).into_iter().flatten().filter(|ip| if ip.is_ipv4() { ip4 } else { ip6 });
-                    let before = ready.len();
-                    ready.extend(found.map(|ip| address::with_ip(&address, *ip)));
-                    if ready.len() == before {
-                        unknown.push(address);
-                    }
-                }
-                ready.truncate(ADDRESSES);
-                Looked { device, addresses: ready, unknown }
-            }));
-        }
-    }
-
-    fn handle_looked(&mut self, looked: Looked) {
-        for address in &looked.unknown {
-            self.dial_failed(looked.device, address, diagnosis::NAME_UNKNOWN);
-        }
-        let now = self.now();
-        let Some(device) = looked.device else {
-            // TCP first: it says at once where nobody listens.
-            let mut addresses = looked.addresses;
-            addresses.sort_by_key(|address| transport_of(address) != Some(TransportName::Tcp));
-            self.dial_blindly(addresses.into());
-            return;
-        };
-        let dialled = match peer_of(&device) {
-            Some(peer) if !looked.addresses.is_empty() => {
-                // A port of its own: from the listening port, two TCP dials that cross would become one socket with two dialers.
-                let options = DialOpts::peer_id(peer)
-                    .condition(PeerCondition::DisconnectedAndNotDialing)
-                    .addresses(looked.addresses)
-                    .allocate_new_port()
-                    .build();
-                self.swarm.dial(options)
-            }
-            _ => Err(DialError::NoAddresses),
-        };
-        if let Err(error) = dialled {
-            tracing::debug!(?device, %error, "not dialled");
-            self.paths.handle_dial_failed(device, now);
-        }
-    }
-
-    fn dial_blindly(&mut self, mut addresses: VecDeque<Multiaddr>) {
-        while let Some(address) = addresses.pop_front() {
-            if self.blind.len() >= BLIND_DIALS {
-                self.dial_failed(None, &address, diagnosis::DENIED);
-                continue;
-            }
-            let options = DialOpts::unknown_peer_id().address(address.clone()).allocate_new_port().build();
-            let connection = options.connection_id();
-            match self.swarm.dial(options) {
-                Ok(()) => {
-                    self.blind.insert(connection, addresses);
-                    return;
-                }
-                Err(error) => self.record_dial_error(None, &error),
-            }
-        }
-    }
-
-    fn dial_failed(&mut self, device: Option<DeviceId>, address: &Multiaddr, outcome: &str) {
-        self.dialled.record(address, outcome);
-        tracing::debug!(?device, %address, outcome, "an address was not reached");
-        self.tell(NetEvent::DialFailed { device, address: address.to_string(), outcome: outcome.to_owned() });
-    }
-
-    fn record_dial_error(&mut self, device: Option<DeviceId>, error: &DialError) {
-        let plain = |address: &Multiaddr| split_device(address.clone()).0;
-        match error {
-            DialError::Transport(attempts) => {
-                for (address, error) in attempts {
-                    self.dial_failed(device, &plain(address), diagnosis::outcome(error));
-                }
-            }
-            DialError::WrongPeerId { address, .. } => self.dial_failed(device, &plain(address), diagnosis::SOMEBODY_ELSE),
-            DialError::LocalPeerId { address } => self.dial_failed(device, &plain(address), diagnosis::MYSELF),
-            DialError::Denied { .. } => tracing::info!(?device, %error, "not dialled"),
-            DialError::NoAddresses | DialError::DialPeerConditionFalse(_) | DialError::Aborted => {
-                tracing::debug!(?device, %error, "not dialled");
-            }
-        }
-    }
-
     fn handle_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.handle_behaviour(event),
@@ -420,14 +242,11 @@ impl Task {
                 tracing::debug!(?device, cause = cause.map(|cause| cause.to_string()), "a connection closed");
                 let now = self.now();
                 match self.paths.handle_closed(device, connection_id, now) {
-                    Left::Nobody => {
-                        self.rtt.remove(&device);
-                        self.tell(NetEvent::Disconnected { device });
-                    }
+                    Left::Nobody => self.tell_gone(device),
                     Left::Moved(path) => {
                         self.tell(NetEvent::Moved { device, transport: path.transport, address: path.address.to_string() });
                     }
-                    Left::Same => {}
+                    Left::Same | Left::Unsettled => {}
                 }
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
@@ -443,20 +262,18 @@ impl Task {
                     }
                 }
             }
-            SwarmEvent::NewListenAddr { address, .. } => {
-                if !self.listening.contains(&address) {
-                    tracing::info!(%address, "listening");
-                    self.listening.push(address);
-                    let now = self.now();
-                    self.paths.handle_network_change(now);
-                    let texts = self.listening_texts();
-                    self.tell(NetEvent::Listening(texts));
-                }
+            SwarmEvent::NewListenAddr { address, .. } if !self.listening.contains(&address) => {
+                tracing::debug!(%address, "listening");
+                self.listening.push(address);
+                let now = self.now();
+                self.paths.handle_network_change(now);
+                let texts = self.listening_texts();
+                self.tell(NetEvent::Listening(texts));
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => self.forget_listening(&[address]),
             SwarmEvent::ListenerClosed { addresses, reason, .. } => {
                 if let Err(error) = reason {
-                    tracing::warn!(%error, ?addresses, "a listener closed");
+                    tracing::warn!(%error, addresses = addresses.len(), "a listener closed");
                 }
                 self.forget_listening(&addresses);
             }
@@ -466,8 +283,13 @@ impl Task {
         }
     }
 
+    fn tell_gone(&mut self, device: DeviceId) {
+        self.rtt.remove(&device);
+        self.tell(NetEvent::Disconnected { device });
+    }
+
     fn forget_listening(&mut self, gone: &[Multiaddr]) {
-        tracing::info!(addresses = ?gone, "no longer listening");
+        tracing::debug!(addresses = ?gone, "no longer listening");
         self.listening.retain(|address| !gone.contains(address));
         let texts = self.listening_texts();
         self.tell(NetEvent::Listening(texts));
@@ -487,14 +309,18 @@ impl Task {
         for (failed, error) in failed {
             self.dialled.record(&split_device(failed).0, diagnosis::outcome(&error));
         }
+        self.paths.addresses(device).iter().for_each(|address| self.dialled.give_up(address));
         if endpoint.is_dialer() {
             self.dialled.record(&address, diagnosis::CONNECTED);
         }
         tracing::debug!(?device, %address, dialled = endpoint.is_dialer(), "a connection stands");
         let path = Path { connection, dialled_by_me: endpoint.is_dialer(), transport, address: address.clone() };
         let now = self.now();
-        if self.paths.handle_connected(device, path, now) {
-            self.tell(NetEvent::Connected { device, transport, address: address.to_string() });
+        let address = address.to_string();
+        match self.paths.handle_connected(device, path, now) {
+            Came::First => self.tell(NetEvent::Connected { device, transport, address }),
+            Came::Instead => self.tell(NetEvent::Moved { device, transport, address }),
+            Came::Beside => {}
         }
     }
 
@@ -605,23 +431,6 @@ impl Task {
     }
 }
 
-/// Addresses from a person or a link that are worth an attempt. A name is, an address of another device is not.
-fn hints(device: Option<DeviceId>, addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
-    let mut hints: Vec<Multiaddr> = addresses
-        .into_iter()
-        .map(split_device)
-        .filter(|(address, named)| {
-            let named_right = named.is_none() || device.is_none() || *named == device;
-            let dialled =
-                worth_dialling(address, true) || (address::host_name(address).is_some() && transport_of(address).is_some());
-            named_right && dialled
-        })
-        .map(|(address, _)| address)
-        .collect();
-    hints.truncate(ADDRESSES);
-    hints
-}
-
 fn by_device(list: Vec<(PeerId, Multiaddr)>) -> BTreeMap<DeviceId, Vec<Multiaddr>> {
     let mut grouped: BTreeMap<DeviceId, Vec<Multiaddr>> = BTreeMap::new();
     for (peer, address) in list {
@@ -633,15 +442,4 @@ fn by_device(list: Vec<(PeerId, Multiaddr)>) -> BTreeMap<DeviceId, Vec<Multiaddr
         }
     }
     grouped
-}
-
-async fn resolve(name: &str) -> Vec<IpAddr> {
-    match tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((name, 0))).await {
-        Ok(Ok(found)) => found.map(|socket| socket.ip()).collect(),
-        Ok(Err(error)) => {
-            tracing::debug!(name, %error, "a name was not found");
-            Vec::new()
-        }
-        Err(_) => Vec::new(),
-    }
 }

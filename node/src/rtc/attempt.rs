@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use conclave_media::clock;
 use conclave_protocol::negotiation::{
-    Candidate, MismatchReason, Negotiation, NegotiationConfig, NegotiationError, NegotiationOutput, Signal,
+    Candidate, DescriptionKind as Kind, MismatchReason, Negotiation, NegotiationConfig, NegotiationError, NegotiationOutput,
+    Signal, SignalBody,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -20,10 +21,12 @@ use super::transport::{
 };
 use crate::view::LinkState;
 
-/// The device that yields leaves the first offer to the other for this long, which saves both a rollback.
-const YIELD: Duration = Duration::from_millis(700);
-/// An opening that was not answered is repeated: the other side may not have been there yet.
-const HELLO_AGAIN: Duration = Duration::from_secs(1);
+/// The device that yields leaves the first offer to the other for this long, which saves both a rollback on most paths. Two offers that
+/// cross cost one round trip and nothing else.
+const YIELD: Duration = Duration::from_millis(250);
+/// An opening that was not answered is repeated: the other side may not have been there yet. Doubled from the first to the second, so
+/// that the descriptions which are repeated with it stay within what a peer takes.
+const HELLO_AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 /// An attempt that does not connect in this time is thrown away.
 const ATTEMPT: Duration = Duration::from_secs(12);
 /// Between two ICE restarts of one attempt; doubled each time.
@@ -58,6 +61,7 @@ pub(super) struct Attempt {
     restart_due: Option<Duration>,
     begun: Duration,
     hello_due: Duration,
+    hello_wait: Duration,
     verified: bool,
     /// The certificate of the handshake.
     handshake: Option<[u8; 32]>,
@@ -82,7 +86,8 @@ impl Attempt {
             restarts: 0,
             restart_due: None,
             begun: clock::now(),
-            hello_due: clock::now() + HELLO_AGAIN,
+            hello_due: clock::now() + HELLO_AGAIN.0,
+            hello_wait: HELLO_AGAIN.0,
             verified: false,
             handshake: None,
             offered: false,
@@ -164,12 +169,21 @@ impl Attempt {
         }
     }
 
+    /// How far the attempt has come, for whoever asks what connecting took.
+    fn note(&self, peer: &Peer, step: &'static str) {
+        let elapsed_ms = clock::now().saturating_sub(self.begun).as_millis() as u64;
+        tracing::debug!(peer = %peer.id, elapsed_ms, step, "connecting");
+    }
+
     fn offer_wanted(&mut self) {
         self.offered = true;
         self.machine.handle_negotiation_needed();
     }
 
     fn handle_signal(&mut self, peer: &Peer, signal: Signal) {
+        if !self.verified {
+            self.note(peer, heard(&signal));
+        }
         peer.shared.with_ledger(|ledger| self.machine.handle_signal(signal, ledger, clock::now()));
     }
 
@@ -184,6 +198,7 @@ impl Attempt {
                 self.state = state;
                 match state {
                     TransportState::Connected => {
+                        self.note(peer, "connected");
                         self.restart_due = None;
                         self.restarts = 0;
                         self.look_for_handshake(peer).await;
@@ -229,7 +244,8 @@ impl Attempt {
                 self.offer_wanted();
             }
             if now > self.hello_due {
-                self.hello_due = now + HELLO_AGAIN;
+                self.hello_wait = (self.hello_wait * 2).min(HELLO_AGAIN.1);
+                self.hello_due = now + self.hello_wait;
                 self.machine.handle_stream_reopened();
             }
             if now > self.begun + ATTEMPT {
@@ -260,6 +276,7 @@ impl Attempt {
                 NegotiationOutput::Send(signal) => peer.shared.tell(MeshEvent::Signal { to: peer.id, signal }).await,
                 NegotiationOutput::CreateOffer => {
                     let restart = std::mem::take(&mut self.restart);
+                    self.note(peer, "offering");
                     let offer = self.transport.offer(restart).await;
                     self.describe(peer, offer);
                 }
@@ -315,6 +332,7 @@ impl Attempt {
 
     /// The certificate is the signed one: media flows.
     async fn open(&mut self, peer: &mut Peer) {
+        self.note(peer, "verified");
         self.verified = true;
         peer.queue.set_rate(self.transport.stats().estimate_bps);
         peer.queue.open(clock::now());
@@ -336,10 +354,20 @@ impl Attempt {
                 gone,
             ));
         }
-        peer.shared.want_keyframe(Track::Camera);
-        peer.shared.want_keyframe(Track::Screen);
+        peer.shared.greet_newcomer();
         peer.begin_figures();
         peer.tell_link(LinkState::Connected).await;
+    }
+}
+
+/// The log's word for a signal.
+fn heard(signal: &Signal) -> &'static str {
+    match &signal.body {
+        SignalBody::Hello(_) => "heard a hello",
+        SignalBody::Description(description) if description.kind == Kind::Offer => "heard an offer",
+        SignalBody::Description(_) => "heard an answer",
+        SignalBody::Candidate(_) | SignalBody::EndOfCandidates(_) => "heard a candidate",
+        SignalBody::Bye(_) | SignalBody::Unknown(_) => "heard something else",
     }
 }
 

@@ -48,27 +48,39 @@ pub(crate) fn noticeable(old_bps: u32, new_bps: u32) -> bool {
     f64::from(old_bps.abs_diff(new_bps)) > f64::from(old_bps) * NOTICEABLE
 }
 
-/// Keyframe requests of all peers for one encoder, let through at most every 500 ms.
+/// Keyframe requests of all peers for one encoder, let through at most every 500 ms; for somebody new, at most every 100 ms.
 #[derive(Debug, Default)]
 pub(crate) struct KeyframeGate {
     last: Option<Duration>,
-    pending: bool,
+    /// How long after the last one the next may come, where one was asked for.
+    pending: Option<Duration>,
 }
 
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
+/// Whoever has just connected sees nothing at all before a keyframe. Still no request of a peer makes more than ten a second.
+const NEWCOMER_INTERVAL: Duration = Duration::from_millis(100);
 
 impl KeyframeGate {
     /// Somebody asks. True: make one now.
     pub(crate) fn handle_request(&mut self, now: Duration) -> bool {
-        self.pending = true;
+        self.ask(KEYFRAME_INTERVAL, now)
+    }
+
+    /// Somebody has connected. True: make one now.
+    pub(crate) fn handle_newcomer(&mut self, now: Duration) -> bool {
+        self.ask(NEWCOMER_INTERVAL, now)
+    }
+
+    fn ask(&mut self, interval: Duration, now: Duration) -> bool {
+        self.pending = Some(self.pending.map_or(interval, |pending| pending.min(interval)));
         self.poll(now)
     }
 
     /// True: one that was asked for is due now.
     pub(crate) fn poll(&mut self, now: Duration) -> bool {
-        let due = self.pending && self.last.is_none_or(|last| now >= last + KEYFRAME_INTERVAL);
+        let due = self.pending.is_some_and(|interval| self.last.is_none_or(|last| now >= last + interval));
         if due {
-            self.pending = false;
+            self.pending = None;
             self.last = Some(now);
         }
         due
@@ -114,5 +126,17 @@ mod tests {
         // The last request is not forgotten.
         assert!(gate.poll(Duration::from_millis(1_600)));
         assert!(!gate.poll(Duration::from_millis(2_600)));
+    }
+
+    #[test]
+    fn a_newcomer_does_not_wait_for_the_keyframe_of_somebody_else() {
+        let mut gate = KeyframeGate::default();
+        assert!(gate.handle_request(Duration::from_millis(1_000)));
+        assert!(!gate.handle_request(Duration::from_millis(1_010)));
+        assert!(gate.handle_newcomer(Duration::from_millis(1_150)));
+        // Those who come together get one together.
+        assert!(!gate.handle_newcomer(Duration::from_millis(1_160)));
+        assert!(gate.poll(Duration::from_millis(1_250)));
+        assert!(!gate.poll(Duration::from_millis(9_000)));
     }
 }

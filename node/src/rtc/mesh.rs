@@ -132,6 +132,18 @@ impl Shared {
         }
     }
 
+    /// Somebody connected, who sees nothing before a keyframe.
+    pub(crate) fn greet_newcomer(&self) {
+        let (mut outlets, now) = (lock(&self.outlets), clock::now());
+        for track in [Track::Camera, Track::Screen] {
+            if let Some(video) = outlets.video(track)
+                && video.gate.handle_newcomer(now)
+            {
+                video.sender.request_keyframe();
+            }
+        }
+    }
+
     pub(crate) fn set_path(&self, peer: DeviceId, stats: TransportStats) {
         if let Some(entry) = lock(&self.peers).get_mut(&peer) {
             entry.path = Some(stats);

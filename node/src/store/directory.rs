@@ -84,6 +84,11 @@ impl Directory {
         file.sync_all()
     }
 
+    pub(crate) fn remove_insecure_key(&self) -> io::Result<()> {
+        fs::remove_file(self.path.join(INSECURE_KEY_FILE))?;
+        sync_dir(&self.path)
+    }
+
     /// Moves the store, and the key that lies beside it, to a place of their own; not a byte of them is changed.
     pub(crate) fn keep_aside(&self) -> io::Result<PathBuf> {
         let aside = self.new_aside()?;

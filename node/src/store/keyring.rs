@@ -107,13 +107,23 @@ pub(crate) struct KeySlot {
 }
 
 impl KeySlot {
-    /// Wraps a new master key. With [`Protection::Keyring`] this waits for the keyring, and for the person who unlocks it.
+    /// Wraps a new master key; see [`Self::wrap`].
     pub(crate) fn create(
         protection: &Protection,
         cost: Cost,
         directory: Option<&Directory>,
     ) -> Result<(Self, MasterKey), StoreError> {
         let master = MasterKey::generate()?;
+        Ok((Self::wrap(&master, protection, cost, directory)?, master))
+    }
+
+    /// Wraps a master key. With [`Protection::Keyring`] this waits for the keyring, and for the person who unlocks it.
+    pub(crate) fn wrap(
+        master: &MasterKey,
+        protection: &Protection,
+        cost: Cost,
+        directory: Option<&Directory>,
+    ) -> Result<Self, StoreError> {
         let mut slot = Self {
             kind: protection.into(),
             store: *seal::random()?,
@@ -140,7 +150,25 @@ impl KeySlot {
             }
         };
         slot.wrapped = seal::wrap(&key, &slot.associated(), master.0.as_slice())?;
-        Ok((slot, master))
+        Ok(slot)
+    }
+
+    /// Takes away what unlocks this slot, once another one has its place: the entry in the keyring, or the file beside the store. A
+    /// passphrase is in nobody's hands but the person's.
+    pub(crate) fn discard_key(&self, directory: Option<&Directory>) -> Result<(), StoreError> {
+        match self.kind {
+            ProtectionKind::Passphrase => Ok(()),
+            ProtectionKind::Keyring => {
+                let user = self.keyring_user();
+                in_keyring(move || keyring::Entry::new(KEYRING_SERVICE, &user)?.delete_credential())
+            }
+            ProtectionKind::Insecure => match directory {
+                Some(directory) => {
+                    directory.remove_insecure_key().map_err(|error| StoreError::failed("removing insecure.key", error))
+                }
+                None => Ok(()),
+            },
+        }
     }
 
     /// The master key, or why it stays locked.

@@ -16,6 +16,8 @@ pub const MAX_ROOM_FRAME: usize = 256 * 1024;
 pub const MAX_BATCH_BYTES: usize = 224 * 1024;
 /// Most operations in one frame.
 pub const MAX_BATCH_OPS: usize = 1024;
+/// Most batches of the ACL log in one answer: below 1 MiB, so that no queue of a stream is filled. Whoever lacks more asks again.
+pub const MAX_ACL_ANSWER: usize = 4;
 /// Most chains in one summary: the newest.
 pub const MAX_SUMMARY_CHAINS: usize = 8192;
 /// Most operations a summary asks for by name.
@@ -77,7 +79,8 @@ impl Summary {
 /// What travels on a room stream, behind the room proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoomFrame {
-    /// What of the ACL log is known. Answered with [`RoomFrame::AclOps`] if the other side lacks something.
+    /// What of the ACL log is known. Answered with at most [`MAX_ACL_ANSWER`] times [`RoomFrame::AclOps`] if the other side lacks
+    /// something; said again while what comes is new and something that was announced is still missing.
     AclHeads(Vec<OpHash>),
     /// Operations of the ACL log, parents first.
     AclOps(Vec<Signed>),

@@ -117,3 +117,15 @@ proptest! {
         let _ = Link::parse(&text);
     }
 }
+
+#[test]
+fn a_room_that_does_not_know_who_made_the_link_does_not_bear_it_out() {
+    use conclave_protocol::room::{CreateRoom, Room};
+    let founder = crate::support::Person::new("Founder", 7).me();
+    let wish = CreateRoom { name: "The room".to_owned(), approval: true, full_history: true };
+    let (room, _) = Room::create(founder.clone(), wish, 1, 1_800_000_000_000, &mut Seeded(1)).unwrap();
+    let own = Link { room: room.id(), inviter: founder.key.id(), admin: founder.card.account, ..link(1, 3) };
+    assert!(own.is_borne_out_by(room.acl()));
+    assert!(!Link { inviter: DeviceId([9; 32]), ..own.clone() }.is_borne_out_by(room.acl()));
+    assert!(!Link { admin: AccountId([9; 32]), ..own }.is_borne_out_by(room.acl()));
+}

@@ -26,6 +26,26 @@ fn a_wrong_passphrase_leaves_the_store_locked_and_as_it_was() {
 }
 
 #[test]
+fn another_protection_takes_the_place_of_the_first_and_nothing_is_lost() {
+    let dir = directory();
+    let mut store = Store::create(dir.path(), &Protection::Insecure).unwrap();
+    store.save_identity(&identity("Ada")).unwrap();
+    drop(store);
+    let change = |from: &Protection, to: &Protection| Store::change_protection_with(dir.path(), from, to, Cost::LOW);
+    change(&Protection::Insecure, &passphrase("one")).unwrap();
+    assert!(!dir.path().join("insecure.key").exists());
+    locked(Store::open(dir.path(), &Protection::Insecure));
+    assert!(matches!(change(&passphrase("two"), &passphrase("three")), Err(StoreError::Locked { .. })));
+    assert!(matches!(change(&passphrase("one"), &passphrase("")), Err(StoreError::Locked { .. })));
+    change(&passphrase("one"), &passphrase("two")).unwrap();
+    locked(Store::open(dir.path(), &passphrase("one")));
+    let store = Store::open(dir.path(), &passphrase("two")).unwrap();
+    assert_eq!(store.protection(), ProtectionKind::Passphrase);
+    assert_eq!(store.identity().unwrap(), Some(identity("Ada")));
+    assert!(matches!(change(&passphrase("two"), &passphrase("three")), Err(StoreError::InUse { .. })));
+}
+
+#[test]
 fn an_empty_passphrase_makes_no_store() {
     let dir = directory();
     locked(Store::create(dir.path(), &passphrase("")));

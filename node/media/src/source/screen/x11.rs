@@ -42,10 +42,11 @@ struct Frame {
     height: u16,
 }
 
-/// Where the server puts the pixels. Two of each, to see whether anything changed.
+/// Where the server puts the pixels. One of them: what was shown before is compared as the picture that was made of it, which takes
+/// less than half of the memory.
 enum Pixels {
-    Shared { segments: [(shm::Seg, SharedMemory); 2] },
-    Copied { buffers: [Vec<u8>; 2] },
+    Shared { segment: shm::Seg, memory: SharedMemory },
+    Copied { buffer: Vec<u8> },
 }
 
 /// A display, or a part of it, that is shared.
@@ -60,9 +61,6 @@ pub(super) struct X11Source {
     /// What the pixels are of; they are made anew when its size changes.
     frame: Frame,
     pixels: Pixels,
-    /// The half of the pixels that is drawn into next.
-    back: usize,
-    cursor: Option<Cursor>,
     last: Option<Picture>,
     changed: Instant,
     sent: Instant,
@@ -102,9 +100,7 @@ impl X11Source {
             has_cursor,
             pacer: Pacer::new(Duration::from_secs(1) / FPS),
             frame: Frame { x: 0, y: 0, width: 0, height: 0 },
-            pixels: Pixels::Copied { buffers: [Vec::new(), Vec::new()] },
-            back: 0,
-            cursor: None,
+            pixels: Pixels::Copied { buffer: Vec::new() },
             last: None,
             changed: Instant::now(),
             sent: Instant::now(),
@@ -153,27 +149,24 @@ impl X11Source {
                 self.connection.shm_attach_fd(segment, file, false).ok()?.check().ok()?;
                 Some((segment, memory))
             };
-            let shared = attach().zip(attach());
-            let (first, second) = shared.ok_or_else(|| MediaError::unavailable(&self.label, "no shared memory"))?;
-            Pixels::Shared { segments: [first, second] }
+            let (segment, memory) = attach().ok_or_else(|| MediaError::unavailable(&self.label, "no shared memory"))?;
+            Pixels::Shared { segment, memory }
         } else {
-            Pixels::Copied { buffers: [vec![0; length], vec![0; length]] }
+            Pixels::Copied { buffer: vec![0; length] }
         };
         (self.frame, self.last) = (frame, None);
         Ok(())
     }
 
     fn release(&mut self) {
-        if let Pixels::Shared { segments } = &self.pixels {
-            for (segment, _) in segments {
-                // A server that is gone has let go of it.
-                let _ = self.connection.shm_detach(*segment);
-            }
+        if let Pixels::Shared { segment, .. } = &self.pixels {
+            // A server that is gone has let go of it.
+            let _ = self.connection.shm_detach(*segment);
         }
-        self.pixels = Pixels::Copied { buffers: [Vec::new(), Vec::new()] };
+        self.pixels = Pixels::Copied { buffer: Vec::new() };
     }
 
-    /// Has the server draw into the back half. `false` where there is nothing to draw now.
+    /// Has the server draw into the pixels. `false` where there is nothing to draw now.
     fn draw(&mut self) -> Result<bool, MediaError> {
         let frame = self.frame;
         let drawn = match self.area {
@@ -207,27 +200,24 @@ impl X11Source {
         const ALL_PLANES: u32 = !0;
         let (width, height) = (frame.width, frame.height);
         match &mut self.pixels {
-            Pixels::Shared { segments } => {
-                let [first, second] = segments;
-                let segment = if self.back == 0 { first.0 } else { second.0 };
+            Pixels::Shared { segment, .. } => {
                 let format = u8::from(ImageFormat::Z_PIXMAP);
-                self.connection.shm_get_image(drawable, x, y, width, height, ALL_PLANES, format, segment, 0)?.reply()?;
+                self.connection.shm_get_image(drawable, x, y, width, height, ALL_PLANES, format, *segment, 0)?.reply()?;
             }
-            Pixels::Copied { buffers: [first, second] } => {
+            Pixels::Copied { buffer } => {
                 let cookie = self.connection.get_image(ImageFormat::Z_PIXMAP, drawable, x, y, width, height, ALL_PLANES)?;
-                *(if self.back == 0 { first } else { second }) = cookie.reply()?.data;
+                *buffer = cookie.reply()?.data;
             }
         }
         Ok(())
     }
 
-    /// What was drawn last, and before.
-    fn halves(&self) -> (&[u8], &[u8]) {
-        let (first, second) = match &self.pixels {
-            Pixels::Shared { segments: [first, second] } => (first.1.bytes(), second.1.bytes()),
-            Pixels::Copied { buffers: [first, second] } => (first.as_slice(), second.as_slice()),
-        };
-        if self.back == 0 { (first, second) } else { (second, first) }
+    /// What was drawn last.
+    fn drawn(&self) -> &[u8] {
+        match &self.pixels {
+            Pixels::Shared { memory, .. } => memory.bytes(),
+            Pixels::Copied { buffer } => buffer,
+        }
     }
 
     fn cursor_now(&self) -> Option<Cursor> {
@@ -260,7 +250,7 @@ impl X11Source {
             width,
             height,
         };
-        let (pixels, _) = self.halves();
+        let pixels = self.drawn();
         let (range, matrix) = (YuvRange::Limited, YuvStandardMatrix::Bt601);
         yuv::bgra_to_yuv420(&mut planar, pixels, width * 4, range, matrix, YuvConversionMode::Balanced).map_err(|_| refused())?;
         if let Some(cursor) = cursor {
@@ -283,29 +273,24 @@ impl VideoSource for X11Source {
         if (frame.width, frame.height) != (self.frame.width, self.frame.height) {
             self.take_size(frame)?;
         }
-        let moved = self.frame != frame;
         self.frame = frame;
         if !self.draw()? {
             return Ok(None);
         }
         let now = Instant::now();
-        let cursor = self.cursor_now();
-        let (fresh, before) = self.halves();
-        let same = fresh == before && cursor == self.cursor && !(moved && cursor.is_some());
+        let fresh = self.picture(self.cursor_now().as_ref(), clock::now())?;
         match &mut self.last {
-            Some(last) if same => {
+            Some(last) if last.shows_the_same(&fresh) => {
                 if now - self.changed > SETTLE && now - self.sent < HEARTBEAT {
                     return Ok(None);
                 }
-                last.at = clock::now();
+                last.at = fresh.at;
             }
             _ => {
-                self.last = Some(self.picture(cursor.as_ref(), clock::now())?);
+                self.last = Some(fresh);
                 self.changed = now;
             }
         }
-        self.back = 1 - self.back;
-        self.cursor = cursor;
         self.sent = now;
         Ok(self.last.clone())
     }
