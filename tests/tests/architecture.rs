@@ -11,9 +11,12 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("conclave-protocol", &[]),
     ("conclave-media", &[]),
-    ("conclave-node", &["conclave-protocol", "conclave-media"]),
-    ("conclave", &["conclave-node", "conclave-protocol", "conclave-media"]),
-    ("conclave-tests", &["conclave-node", "conclave-protocol", "conclave-media", "conclave"]),
+    ("conclave-crdt", &[]),
+    ("conclave-bootstrap-api", &[]),
+    ("conclave-bootstrap", &["conclave-bootstrap-api", "conclave-protocol"]),
+    ("conclave-node", &["conclave-protocol", "conclave-media", "conclave-crdt", "conclave-bootstrap-api"]),
+    ("conclave", &["conclave-node", "conclave-protocol", "conclave-media", "conclave-crdt"]),
+    ("conclave-tests", &["conclave-node", "conclave-protocol", "conclave-media", "conclave", "conclave-bootstrap", "conclave-bootstrap-api", "conclave-crdt"]),
 ];
 
 /// What the pure crate must not be able to reach, however indirectly: sockets, runtimes, disks, windows.
