@@ -16,7 +16,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("conclave-bootstrap", &["conclave-bootstrap-api", "conclave-protocol"]),
     ("conclave-node", &["conclave-protocol", "conclave-media", "conclave-crdt", "conclave-bootstrap-api"]),
     ("conclave", &["conclave-node", "conclave-protocol", "conclave-media", "conclave-crdt"]),
-    ("conclave-tests", &["conclave-node", "conclave-protocol", "conclave-media", "conclave", "conclave-bootstrap", "conclave-bootstrap-api", "conclave-crdt"]),
+    (
+        "conclave-tests",
+        &[
+            "conclave-node",
+            "conclave-protocol",
+            "conclave-media",
+            "conclave",
+            "conclave-bootstrap",
+            "conclave-bootstrap-api",
+            "conclave-crdt",
+        ],
+    ),
 ];
 
 /// What the pure crate must not be able to reach, however indirectly: sockets, runtimes, disks, windows.

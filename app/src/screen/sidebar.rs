@@ -230,23 +230,12 @@ fn join_row_ui(ui: &mut Ui, row: &JoinRow, draw: &mut Draw<'_>) {
     let (rect, response, _) = row_background(ui, row.selected, 44.0);
     response.widget_info(|| WidgetInfo::selected(WidgetType::Button, true, row.selected, &row.line));
     let at = pos2(rect.left() + 27.0, rect.center().y);
-    if row.failed {
-        ui.painter().text(
-            at,
-            Align2::CENTER_CENTER,
-            egui_phosphor::regular::WARNING_CIRCLE,
-            font(20.0, Weight::Regular),
-            palette.danger,
-        );
+    let (icon, colour) = if row.failed {
+        (egui_phosphor::regular::WARNING_CIRCLE, palette.danger)
     } else {
-        ui.painter().text(
-            at,
-            Align2::CENTER_CENTER,
-            egui_phosphor::regular::HOURGLASS_MEDIUM,
-            font(20.0, Weight::Regular),
-            palette.accent,
-        );
-    }
+        (egui_phosphor::regular::HOURGLASS_MEDIUM, palette.accent)
+    };
+    ui.painter().text(at, Align2::CENTER_CENTER, icon, font(20.0, Weight::Regular), colour);
     let words = Rect::from_min_max(pos2(rect.left() + 55.0, rect.top()), pos2(rect.right() - 10.0, rect.bottom()));
     truncated(ui, words, &row.line, font(13.5, Weight::Medium), palette.muted);
     if response.on_hover_cursor(CursorIcon::PointingHand).clicked() {
