@@ -50,8 +50,8 @@ test: setup-build
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace
 
-# Not tests: writers of corpora, child processes of other tests, figures, single seeds, and the long runs of simulations (CONCLAVE_SEEDS).
-NOT_TESTS := write_the_ victim_process one_side figures cost_of_a_picture many_seeds one_seed session_long
+# Not tests: writers of corpora, child processes of other tests, figures, single seeds, and the longest run of a simulation (CONCLAVE_SEEDS).
+NOT_TESTS := write_the_ victim_process one_side figures cost_of_a_picture many_seeds one_seed
 
 test-full: setup-full
 	$(CARGO) build --workspace --all-targets

@@ -20,6 +20,25 @@ impl Allowance {
 
     /// Whether it may be done once more at `now`; counts it if so.
     pub(crate) fn take(&mut self, now: Duration) -> bool {
+        self.refill(now);
+        let allowed = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        allowed
+    }
+
+    /// When it may be done next: `now` or later.
+    pub(crate) fn ready_at(&mut self, now: Duration) -> Duration {
+        self.refill(now);
+        if self.left > 0 { now } else { self.at + self.interval }
+    }
+
+    /// As if it had never been used.
+    pub(crate) fn is_full(&mut self, now: Duration) -> bool {
+        self.refill(now);
+        self.left == self.burst
+    }
+
+    fn refill(&mut self, now: Duration) {
         while self.left < self.burst && self.at + self.interval <= now {
             self.left += 1;
             self.at += self.interval;
@@ -27,9 +46,6 @@ impl Allowance {
         if self.left == self.burst {
             self.at = now;
         }
-        let allowed = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        allowed
     }
 
     /// When something was last allowed or gained.

@@ -23,9 +23,11 @@
 //! 1. No session heard: create one after 2 s + 2 s for each senior peer that is connected.
 //! 2. Session heard: JoinReq to the best live writer. The most senior writer is the best, but a session of one never attracts a larger.
 //! 3. The writer commits at most once a second, at once on a revocation: adds, removals (revoked; 2 s after a leave; 5 s silent; a
-//!    rejoiner's old leaf), updates. One rejoin a device in 10 s. Commits are kept for `Fetch`.
+//!    rejoiner's old leaf), updates. Three rejoins a device at once, then one in 10 s. Commits are kept for `Fetch`.
 //! 4. A member judges a commit, and a joiner the whole roster, under the ACL heads it names, fetching what it lacks for up to 2 s.
-//! 5. Writer lost, revoked or contradicted, or stuck behind: joining; the old session is kept until the Welcome comes.
+//! 5. Writer lost, revoked or contradicted, or stuck behind: joining; the old session is kept until the Welcome comes. Who catches up
+//!    meanwhile keeps the keys of its request: the writer may have served it. A writer that came back without its session says that it
+//!    left it, so that nobody waits for its silence.
 //! 6. Nothing is encrypted while the roster holds a device that does not belong to the room. Payloads wait for the next epoch.
 //! 7. Every 15 minutes the writer collects new leaf keys from all and commits them at once.
 //! 8. JoinReqs are passed on to the writer; revocations travel with the ACL heads of every presence. A writer that leaves one of them
@@ -75,7 +77,9 @@ pub const LOST_AFTER: Duration = Duration::from_secs(5);
 pub const LEAVE_AFTER: Duration = Duration::from_secs(2);
 /// Shortest time between two commits that are not about a revocation.
 pub const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
-/// Shortest time between two additions of one device to one session.
+/// How often a device may be added anew to one session at once: who is killed and started, and again, does not wait.
+pub const REJOIN_BURST: u32 = 3;
+/// After those, the time between two additions of one device to one session.
 pub const REJOIN_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a writer may leave a JoinReq unserved.
 pub const UNSERVED_AFTER: Duration = Duration::from_secs(5);
@@ -124,6 +128,8 @@ pub struct Session {
     /// The session that was left, and until when its messages are read. While the new one has no other member it is still sent to.
     previous: Option<(Group, Duration)>,
     join: Option<Join>,
+    /// A request that is not waited for any more. The writer may serve it all the same, in place of the leaf of this device.
+    retired: Option<Join>,
     /// Since when no live session is heard.
     alone_since: Option<Duration>,
     /// Known to be revoked before the ACL log says so.
@@ -170,6 +176,7 @@ impl Session {
             current: None,
             previous: None,
             join: None,
+            retired: None,
             alone_since: Some(now),
             revoked: BTreeSet::new(),
             cut: BTreeSet::new(),
@@ -219,6 +226,7 @@ impl Session {
     /// The live stream to a member is gone.
     pub fn handle_disconnected(&mut self, peer: &DeviceId) {
         self.connected.remove(peer);
+        self.voices.interrupt(peer);
         self.floods.retain(|(other, _), _| other != peer);
         self.shown.remove(peer);
         self.fetched_acl.remove(peer);
@@ -410,6 +418,7 @@ impl Session {
         self.current = None;
         self.previous = None;
         self.join = None;
+        self.retired = None;
         self.alone_since = None;
         for epoch in core::mem::take(&mut self.epochs) {
             self.push(SessionOutput::EpochOver { session: epoch.session, epoch: epoch.epoch });

@@ -101,7 +101,7 @@ impl Driver {
                         told = true;
                     }
                 }
-                SessionOutput::EpochOver { .. } => self.share_media_keys(room),
+                SessionOutput::EpochReady { .. } | SessionOutput::EpochOver { .. } => self.share_media_keys(room),
                 SessionOutput::Cut(device) => self.cut_transports(room, device),
                 SessionOutput::Unsent { payloads } => tracing::debug!(payloads, "live messages found no session in time"),
                 SessionOutput::Ended => {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use conclave_media::clock;
-use conclave_protocol::id::DeviceId;
+use conclave_protocol::id::{DeviceId, SessionId};
 use conclave_protocol::media::frame_cipher::{BASE_KEY_LEN, FrameKeys, Meta, OpenError};
 use conclave_protocol::session::{Epoch, Export, SFRAME_LABEL};
 
@@ -43,6 +43,11 @@ impl MediaKeys {
                 None
             }
         }
+    }
+
+    /// What frames are sealed under at present.
+    pub(crate) fn sealing(&self) -> Option<(SessionId, u64)> {
+        self.lock().sealing(clock::now())
     }
 
     pub(crate) fn open(&self, from: &DeviceId, sealed: &[u8], meta: Meta) -> Result<Vec<u8>, OpenError> {

@@ -164,6 +164,16 @@ impl Shared {
         }
     }
 
+    /// The same for one track, from the encoder's own thread.
+    pub(super) fn greet_newcomer_later(&self, track: Track) {
+        if let Ok(mut outlets) = self.outlets.try_lock()
+            && let Some(video) = outlets.video(track)
+            && video.gate.handle_newcomer(clock::now())
+        {
+            video.sender.request_keyframe();
+        }
+    }
+
     /// From the encoder's own thread, whose sender may be just being replaced under the lock.
     pub(super) fn want_keyframe_later(&self, track: Track) {
         if let Ok(mut outlets) = self.outlets.try_lock()

@@ -170,6 +170,7 @@ impl Mesh {
         };
         let (shared, events) = (Arc::downgrade(&self.shared), self.shared.events.clone());
         let mut packetizer = Packetizer::new();
+        let mut sealing = None;
         let on_frame = move |frame: EncodedFrame| {
             let Some(shared) = shared.upgrade() else { return };
             let codec = codec_field(frame.codec);
@@ -178,6 +179,12 @@ impl Mesh {
                 // What follows builds on what was not sent.
                 return shared.want_keyframe_later(track);
             };
+            let before = sealing;
+            sealing = shared.keys.sealing();
+            if sealing != before && before.is_some() {
+                // Somebody may have been added, who could open nothing until now.
+                shared.greet_newcomer_later(track);
+            }
             match packetizer.packetize(&sealed, frame.keyframe, codec) {
                 Ok(packets) => shared.fan_out(Frame {
                     track,

@@ -137,7 +137,9 @@ impl FrameKeys {
         for epoch in epochs.iter().skip(epochs.len().saturating_sub(MAX_EPOCHS)) {
             let same = |held: &Held| held.session == epoch.session && held.epoch == epoch.epoch;
             if let Some(at) = before.iter().position(same) {
-                self.held.push(before.swap_remove(at));
+                let mut held = before.swap_remove(at);
+                held.send_from = to_media(epoch.send_from);
+                self.held.push(held);
                 continue;
             }
             let Some(base) = epoch.exports.get(export) else { continue };
@@ -160,8 +162,7 @@ impl FrameKeys {
 
     /// Seals a frame under the newest epoch that everyone is taken to have by now.
     pub fn seal(&mut self, frame: &[u8], meta: Meta, now: Duration) -> Result<Vec<u8>, SealError> {
-        let ready = self.held.iter().rposition(|held| held.send_from <= now && held.seal.is_some());
-        let index = ready.or_else(|| self.held.iter().rposition(|held| held.seal.is_some())).ok_or(SealError::NoKey)?;
+        let index = self.sealing_index(now).ok_or(SealError::NoKey)?;
         let (key, counter) = self.held.get_mut(index).and_then(|held| held.seal.as_mut()).ok_or(SealError::NoKey)?;
         let meta = meta.bytes();
         let view = MediaFrameView::try_with_meta_data(counter, frame, &meta).map_err(|_| SealError::Cipher)?;
@@ -169,6 +170,16 @@ impl FrameKeys {
         view.encrypt_into(key, &mut sealed).map_err(|_| SealError::Cipher)?;
         sealed.drain(..meta.len());
         Ok(sealed)
+    }
+
+    /// What the next frame is sealed under: whoever was added with it could open none before.
+    pub fn sealing(&self, now: Duration) -> Option<(SessionId, u64)> {
+        self.sealing_index(now).and_then(|index| self.held.get(index)).map(|held| (held.session, held.epoch))
+    }
+
+    fn sealing_index(&self, now: Duration) -> Option<usize> {
+        let ready = self.held.iter().rposition(|held| held.send_from <= now && held.seal.is_some());
+        ready.or_else(|| self.held.iter().rposition(|held| held.seal.is_some()))
     }
 
     /// Opens a frame that is said to be of `from`.

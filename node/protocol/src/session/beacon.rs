@@ -73,6 +73,8 @@ pub(crate) struct Heard {
     pub(crate) acl_heads: Vec<OpHash>,
     pub(crate) hears: Vec<u8>,
     pub(crate) collecting: bool,
+    /// The stream it came over is gone: the device may have begun anew since, and has to say anew where it is.
+    pub(crate) interrupted: bool,
     pub(crate) at: Duration,
     pub(crate) signed: Signed,
 }
@@ -151,7 +153,9 @@ impl Voices {
         };
         let Presence { writer, epoch, authenticator, size, acl_heads, heard: hears, collecting, .. } = presence;
         let collecting = collecting == Some(true);
-        let heard = Heard { session, writer, epoch, authenticator, size, acl_heads, hears, collecting, at: now, signed };
+        let interrupted = false;
+        let heard =
+            Heard { session, writer, epoch, authenticator, size, acl_heads, hears, collecting, interrupted, at: now, signed };
         Ok(voice.last.insert(heard))
     }
 
@@ -164,6 +168,13 @@ impl Voices {
     pub(crate) fn forget(&mut self, device: &DeviceId) {
         if let Some(voice) = self.0.get_mut(device) {
             voice.last = None;
+        }
+    }
+
+    /// The stream to the device is gone.
+    pub(crate) fn interrupt(&mut self, device: &DeviceId) {
+        if let Some(heard) = self.0.get_mut(device).and_then(|voice| voice.last.as_mut()) {
+            heard.interrupted = true;
         }
     }
 
@@ -183,7 +194,7 @@ impl Voices {
         now: Duration,
     ) -> bool {
         let in_epoch = |heard: &Heard| (heard.session, heard.epoch, heard.authenticator) == *epoch && heard.at + lately > now;
-        self.fresh(device, now).is_some_and(in_epoch)
+        self.fresh(device, now).is_some_and(|heard| !heard.interrupted && in_epoch(heard))
             || leaf
                 .is_some_and(|leaf| self.all(now).any(|(other, heard)| other != *device && in_epoch(heard) && heard.hears(leaf)))
     }

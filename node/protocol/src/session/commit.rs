@@ -278,6 +278,7 @@ impl Session {
         if let Some(at) = self.epochs.iter().filter_map(|epoch| epoch.accept_until).min() {
             self.wake(at);
         }
+        self.retired.take_if(|join| !join.may_be_served(now));
         if self.previous.as_ref().is_some_and(|(_, until)| *until <= now) {
             self.previous = None;
         }
@@ -358,6 +359,7 @@ impl Session {
             *next = next.saturating_mul(2);
         }
         self.join.take_if(|join| join.session == session);
+        self.retired.take_if(|join| join.session == session);
         self.wake(now);
     }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use openmls::prelude::*;
 use openmls_traits::OpenMlsProvider;
 
+use crate::allowance::Allowance;
 use crate::id::{DeviceId, OpHash};
 use crate::log::acl::MAX_PARENTS;
 use crate::session::commit::ASKED_LATELY;
@@ -17,7 +18,9 @@ use crate::session::message::{
 };
 use crate::session::presence::TOLD_FOR;
 use crate::session::provider::MlsSigner;
-use crate::session::{Acl, COMMIT_INTERVAL, LEAVE_AFTER, LOST_AFTER, REJOIN_INTERVAL, RefusalKind, Session, UPDATE_INTERVAL};
+use crate::session::{
+    Acl, COMMIT_INTERVAL, LEAVE_AFTER, LOST_AFTER, REJOIN_BURST, REJOIN_INTERVAL, RefusalKind, Session, UPDATE_INTERVAL,
+};
 
 /// Most additions in one commit: its Welcome holds a secret for each.
 const MAX_BATCH: usize = 48;
@@ -63,8 +66,8 @@ pub(crate) struct Desk {
     /// The last request of each device; only of members of the room, of whom there is a bounded number.
     counters: BTreeMap<DeviceId, u64>,
     welcomes: BTreeMap<DeviceId, Given>,
-    /// When each device was last added that had been added before. At most those of [`REJOIN_INTERVAL`].
-    rejoined: BTreeMap<DeviceId, Duration>,
+    /// How often each device may still be added that was added before. Only those of the last minute.
+    rejoined: BTreeMap<DeviceId, Allowance>,
     /// Every device that was ever added; only members of the room.
     known: BTreeSet<DeviceId>,
     committed_at: Option<Duration>,
@@ -159,7 +162,7 @@ impl Session {
             return Err(RefusalKind::QueueFull);
         }
         desk.counters.insert(join.device, join.counter);
-        let due = desk.rejoined.get(&join.device).map_or(now, |at| (*at + REJOIN_INTERVAL).max(now));
+        let due = desk.rejoined.get_mut(&join.device).map_or(now, |allowance| allowance.ready_at(now));
         desk.pending.insert(join.device, Pending { key_package, hash, from, since: now, asked: now, due });
         self.wake(due + GATHER_FOR);
         Ok(())
@@ -311,7 +314,7 @@ impl Session {
             desk.committed_at = Some(now);
             desk.batch = MAX_BATCH;
             desk.updates.clear();
-            desk.rejoined.retain(|_, at| *at + REJOIN_INTERVAL > now);
+            desk.rejoined.retain(|_, allowance| !allowance.is_full(now));
             if batch.refresh {
                 desk.collecting_since = None;
                 desk.updated_at = now;
@@ -320,7 +323,8 @@ impl Session {
                 let Some(pending) = desk.pending.remove(device) else { continue };
                 desk.use_up(pending.hash);
                 if !desk.known.insert(*device) {
-                    desk.rejoined.insert(*device, now);
+                    let full = Allowance::new(REJOIN_BURST, REJOIN_INTERVAL, now);
+                    desk.rejoined.entry(*device).or_insert(full).take(now);
                 }
                 let Some(mls) = written.welcome.clone() else { continue };
                 let welcome = WelcomeFrame { to: *device, statement: signed.clone(), mls };

@@ -131,14 +131,15 @@ fn credential(device: DeviceId) -> CredentialWithKey {
     }
 }
 
-/// A KeyPackage of this device; its private keys stay in the provider.
-pub(crate) fn key_package(provider: &Provider, signer: &MlsSigner) -> Option<Vec<u8>> {
+/// A KeyPackage of this device, and its reference (RFC 9420, 5.2); its private keys stay in the provider.
+pub(crate) fn key_package(provider: &Provider, signer: &MlsSigner) -> Option<(Vec<u8>, KeyPackageRef)> {
     let bundle = KeyPackage::builder()
         .key_package_lifetime(lifetime())
         .leaf_node_capabilities(capabilities())
         .build(CIPHERSUITE, provider, signer, credential(signer.0.id()))
         .ok()?;
-    bundle.key_package().tls_serialize_detached().ok()
+    let reference = bundle.key_package().hash_ref(provider.crypto()).ok()?;
+    Some((bundle.key_package().tls_serialize_detached().ok()?, reference))
 }
 
 /// Reads a KeyPackage of a device.

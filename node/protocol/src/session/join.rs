@@ -33,6 +33,8 @@ pub(crate) struct Join {
     writer: DeviceId,
     provider: Provider,
     req: SignedJoinReq,
+    /// Of its KeyPackage.
+    reference: KeyPackageRef,
     started: Duration,
     asked: Duration,
     times: u32,
@@ -40,6 +42,17 @@ pub(crate) struct Join {
     pub(crate) early: VecDeque<EarlyApp>,
     /// A Welcome whose ACL heads are not known yet.
     waiting: Option<(DeviceId, WelcomeFrame, Duration)>,
+}
+
+impl Join {
+    /// A request that was told so long ago may still be with the writer.
+    pub(crate) fn may_be_served(&self, now: Duration) -> bool {
+        self.asked + PATIENCE > now
+    }
+
+    fn is_for(&self, session: &SessionId, references: &[KeyPackageRef]) -> bool {
+        self.session == *session && references.contains(&self.reference)
+    }
 }
 
 impl Session {
@@ -52,7 +65,10 @@ impl Session {
                 self.ask(best, now);
             }
             None => {
-                self.join = None;
+                // A Welcome that waits for the ACL log has taken the place of the leaf that this device had.
+                if self.join.as_ref().is_some_and(|join| join.waiting.is_none()) {
+                    self.retired = self.join.take();
+                }
                 if self.current.as_ref().is_some_and(|group| !self.is_lost(group, acl, now)) {
                     self.alone_since = None;
                     return;
@@ -117,7 +133,7 @@ impl Session {
             return;
         }
         let provider = self.provider();
-        let Some(key_package) = key_package(&provider, &self.signer) else {
+        let Some((key_package, reference)) = key_package(&provider, &self.signer) else {
             tracing::error!("no KeyPackage can be made");
             return;
         };
@@ -130,6 +146,7 @@ impl Session {
             writer,
             provider,
             req: req.clone(),
+            reference,
             started: now,
             asked: now,
             times: 1,
@@ -166,16 +183,33 @@ impl Session {
         }
         let statement = Statement::open(&welcome.statement, &self.room).map_err(refusal)?;
         let session = statement.session(&self.room);
-        let join = self.join.as_mut().filter(|join| join.session == session).ok_or(RefusalKind::WelcomeNotForMe)?;
         if statement.welcome != Some(hash(&welcome.mls)) {
             return Err(RefusalKind::Contradiction);
         }
+        self.recall(&session, &welcome.mls)?;
+        let join = self.join.as_mut().filter(|join| join.session == session).ok_or(RefusalKind::WelcomeNotForMe)?;
         if !acl.knows(&statement.acl_heads) {
             join.waiting = Some((from, welcome, now));
             self.fetch_acl(from, statement.acl_heads, now);
             return Ok(());
         }
         self.enter(welcome, &statement, acl, now)
+    }
+
+    /// Finds the request that a Welcome answers: the last one, or one that was given up where this device is still in that session
+    /// or in none. Nobody else can have its KeyPackage, and the writer has removed the leaf that was here before.
+    fn recall(&mut self, session: &SessionId, mls: &[u8]) -> Result<(), RefusalKind> {
+        let references = addressees(mls)?;
+        if self.join.as_ref().is_some_and(|join| join.is_for(session, &references)) {
+            return Ok(());
+        }
+        let elsewhere = self.current.as_ref().is_some_and(|group| group.id != *session)
+            || self.join.as_ref().is_some_and(|join| join.session != *session);
+        if elsewhere || !self.retired.as_ref().is_some_and(|join| join.is_for(session, &references)) {
+            return Err(RefusalKind::WelcomeNotForMe);
+        }
+        core::mem::swap(&mut self.join, &mut self.retired);
+        Ok(())
     }
 
     fn retry_welcome(&mut self, acl: &impl Acl, now: Duration) {
@@ -241,6 +275,13 @@ impl Session {
         self.relayed = super::relay::Relayed::default();
         self.speak_soon(now);
     }
+}
+
+/// The KeyPackages that a Welcome is for.
+fn addressees(bytes: &[u8]) -> Result<Vec<KeyPackageRef>, RefusalKind> {
+    let message = MlsMessageIn::tls_deserialize_exact(bytes).map_err(|_| RefusalKind::Malformed)?;
+    let MlsMessageBodyIn::Welcome(welcome) = message.extract() else { return Err(RefusalKind::Malformed) };
+    Ok(welcome.secrets().iter().map(EncryptedGroupSecrets::new_member).collect())
 }
 
 /// Opens a Welcome and judges what it leads to. `members`: each of these belongs to the room as the statement's heads tell it.

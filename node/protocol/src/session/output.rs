@@ -158,7 +158,8 @@ pub struct Epoch {
     pub authenticator: Zeroizing<Vec<u8>>,
     /// In the order of [`SessionConfig::exports`].
     pub exports: Vec<Zeroizing<Vec<u8>>>,
-    /// When media are to be sent under it. What comes under it is taken at once.
+    /// When media are to be sent under it: 500 ms after an add, or as soon as all are heard in it. What comes under it is taken at
+    /// once.
     pub send_from: Duration,
     /// Until when what comes under it is taken; `None` for the current one.
     pub accept_until: Option<Duration>,
@@ -210,6 +211,13 @@ pub enum SessionOutput {
         joined: Vec<DeviceId>,
         /// In the roster before and not in this one.
         left: Vec<DeviceId>,
+    },
+    /// Everyone in the roster is heard in the current epoch: its [`Epoch::send_from`] has come early.
+    EpochReady {
+        /// Of which session.
+        session: SessionId,
+        /// Its number.
+        epoch: u64,
     },
     /// An epoch is not accepted any more: its keys are to be forgotten.
     EpochOver {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::allowance::Allowance;
-use crate::id::{DeviceId, OpHash};
+use crate::id::{DeviceId, OpHash, SessionId};
 use crate::session::beacon;
 use crate::session::message::{Leave, Presence, SealedPresence, SessionFrame};
 use crate::session::{Acl, HEARTBEAT, RefusalKind, Session, SessionOutput};
@@ -38,6 +38,11 @@ impl Session {
             self.fetch_acl(from, heard.acl_heads.clone(), now);
         }
         self.warn(from, &heard, now);
+        let lost = heard.writer == self.me && self.writes() != Some(heard.session);
+        if lost {
+            // This device made the session before it began anew, or left it: nobody need wait for its silence.
+            self.send_to([from], SessionFrame::Leave(Leave { session: heard.session }));
+        }
         let Some(group) = self.current.as_mut() else {
             self.wake(now);
             return Ok(());
@@ -64,10 +69,34 @@ impl Session {
             self.fetch_from(from, now);
         } else if heard.epoch == epoch && heard.authenticator != group.authenticator {
             self.compare(from, &heard, acl, now);
-        } else if heard.collecting && from == group.writer && heard.epoch == epoch {
-            self.propose_update(now);
+        } else if heard.epoch == epoch {
+            let asks = heard.collecting && from == group.writer;
+            self.look_whether_ready(now);
+            if asks {
+                self.propose_update(now);
+            }
         }
         Ok(())
+    }
+
+    /// Whoever was added cannot read media of the epoch before. Once all are heard in the new one nobody needs that any more.
+    fn look_whether_ready(&mut self, now: Duration) {
+        let (Some(group), Some(epoch)) = (&self.current, self.epochs.last_mut()) else { return };
+        if epoch.send_from <= now || (epoch.session, epoch.epoch) != (group.id, group.epoch()) {
+            return;
+        }
+        let at = (group.id, group.epoch(), group.authenticator);
+        let mut others = group.roster.iter().filter(|(_, device)| **device != self.me);
+        if others.all(|(leaf, device)| self.voices.is_heard_in(&at, device, Some(*leaf), TOLD_FOR, now)) {
+            epoch.send_from = now;
+            let (session, epoch) = (epoch.session, epoch.epoch);
+            self.push(SessionOutput::EpochReady { session, epoch });
+        }
+    }
+
+    /// The session that this device writes.
+    fn writes(&self) -> Option<SessionId> {
+        self.current.as_ref().filter(|group| group.writer == self.me).map(|group| group.id)
     }
 
     pub(super) fn take_leave(&mut self, from: DeviceId, leave: Leave, now: Duration) -> Result<(), RefusalKind> {
@@ -108,6 +137,7 @@ impl Session {
             let fresh = self.voices.fresh(device, now).is_some_and(|last| {
                 (last.session, last.epoch, last.authenticator) == (group.id, state.1, group.authenticator)
                     && last.at + TOLD_FOR > now
+                    && !last.interrupted
             });
             if (fresh || *device == self.me)
                 && let Some(byte) = heard.get_mut(*leaf as usize / 8)

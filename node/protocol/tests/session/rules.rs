@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use conclave_protocol::session::message::SessionFrame;
+use conclave_protocol::session::message::{JoinReq, SessionFrame};
 use conclave_protocol::session::{Phase, SFRAME_LABEL, Sent};
 
 use crate::support::ms;
-use crate::world::{AclOp, World};
+use crate::world::{AclOp, ROOM, World};
 
 fn all(members: usize) -> Vec<usize> {
     (0..members).collect()
@@ -198,4 +198,105 @@ fn every_leaf_key_is_replaced_in_one_commit_after_fifteen_minutes() {
     world.send(2, b"under new keys");
     world.run(ms(300));
     assert_eq!(world.nodes[3].received.last().unwrap().1, b"under new keys");
+}
+
+/// A member asks to be added anew because it is behind, catches up, and is served after all: the writer has not heard that it is well.
+#[test]
+fn who_catches_up_after_asking_takes_the_answer_all_the_same() {
+    let mut world = World::settled(5, 14);
+    world.run(ms(12_000));
+    let (writer, late) = (world.id(0), world.id(3));
+    let requests = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let held = requests.clone();
+    world.tap = Some(Box::new(move |_, _, to, frame| match frame {
+        SessionFrame::Commit(_) if to == late => Some(Vec::new()),
+        SessionFrame::JoinReq(req) if JoinReq::open(req, &ROOM).is_ok_and(|join| join.device == late) => {
+            held.borrow_mut().push(frame.clone());
+            Some(Vec::new())
+        }
+        _ => None,
+    }));
+    world.crash(4);
+    world.run_until(ms(30_000), |_| !requests.borrow().is_empty()).expect("it asks");
+    // The commits come after all. What it says does not reach the writer.
+    world.tap = Some(Box::new(move |_, from, to, frame| match frame {
+        SessionFrame::Presence(_) if from == late && to == writer => Some(Vec::new()),
+        SessionFrame::JoinReq(_) if to == writer => Some(Vec::new()),
+        _ => None,
+    }));
+    let caught_up = |world: &World| world.is_one(&[0, 1, 2, 3]) && world.nodes[3].session().phase() == Phase::Member;
+    world.run_until(ms(3_000), caught_up).expect("it catches up");
+    let (before, asked) = (world.nodes[0].state().unwrap().1, requests.borrow().len());
+    let request = requests.borrow()[0].clone();
+    world.deliver(0, late, request);
+    let took = world.run_until(ms(3_000), |world| world.nodes[0].state().unwrap().1 > before).expect("it is served");
+    world.tap = None;
+    world.run_until(ms(1_000), caught_up).expect("it is in the new epoch");
+    assert!(took <= ms(500), "{took:?}");
+    assert_eq!(requests.borrow().len(), asked, "it does not ask again");
+}
+
+#[test]
+fn who_is_killed_three_times_in_a_row_is_back_at_once_and_then_waits() {
+    let mut world = World::settled(4, 15);
+    for (start, limit) in [(1, 2_500), (2, 2_500), (3, 2_500), (4, 12_000)] {
+        world.crash(2);
+        world.run(ms(100));
+        world.start(2);
+        let took = world.run_until(ms(limit), |world| world.is_one(&all(4))).unwrap_or_else(|| panic!("start {start}"));
+        assert_eq!(took > ms(2_500), start == 4, "start {start} took {took:?}");
+    }
+}
+
+/// Also where it is out of the writer's reach, which hears of it from the others.
+#[test]
+fn a_restarted_member_out_of_the_writers_reach_is_back_soon() {
+    let mut world = World::settled(5, 16);
+    world.set_apart(0, 3, true);
+    world.run(ms(5_000));
+    world.crash(3);
+    world.run(ms(100));
+    world.start(3);
+    let took = world.run_until(ms(10_000), |world| world.is_one(&all(5))).unwrap();
+    assert!(took <= ms(2_500), "{took:?}");
+}
+
+#[test]
+fn a_writer_that_begins_anew_is_not_waited_for() {
+    let mut world = World::settled(5, 17);
+    world.run(ms(3_000));
+    world.crash(0);
+    world.run(ms(200));
+    world.start(0);
+    let took = world.run_until(ms(20_000), |world| world.is_one(&all(5))).unwrap();
+    assert!(took <= ms(5_000), "{took:?}");
+}
+
+/// A newcomer can read no media of the epoch before, so the others do not go on with it for longer than anyone needs it.
+#[test]
+fn media_change_over_as_soon_as_all_are_heard_in_the_new_epoch() {
+    let mut world = World::new(5, 18);
+    (0..4).for_each(|node| world.start(node));
+    world.run_until(ms(20_000), |world| world.is_one(&all(4))).unwrap();
+    world.run(ms(3_000));
+    world.start(4);
+    world.run_until(ms(10_000), |world| world.is_one(&all(5))).unwrap();
+    let entered = world.now;
+    let over =
+        |world: &World, nodes: &[usize]| nodes.iter().all(|node| world.nodes[*node].epoch().unwrap().send_from <= world.now);
+    let took = world.run_until(ms(1_000), |world| over(world, &all(5))).unwrap();
+    assert!(took <= ms(300), "{took:?}");
+    // Where one is not heard, the others wait: it may not have the new key yet.
+    let deaf = world.id(3);
+    world.tap = Some(Box::new(move |_, from, _, _| (from == deaf).then(Vec::new)));
+    world.crash(4);
+    world.run(ms(300));
+    world.start(4);
+    let added = |world: &World| world.nodes[0].epoch().unwrap().send_from > entered + ms(1_000);
+    world.run_until(ms(4_000), added).unwrap();
+    let begun = world.now;
+    world.run(ms(250));
+    assert!(!over(&world, &[0]), "{:?}", world.now - begun);
+    world.run(ms(400));
+    assert!(over(&world, &[0]));
 }

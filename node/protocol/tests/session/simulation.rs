@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use conclave_protocol::id::DeviceId;
@@ -307,6 +308,23 @@ fn describe(world: &World, nodes: &[usize]) -> String {
     parts.collect::<Vec<_>>().join("; ")
 }
 
+/// Simulates these seeds, one on each processor at a time.
+fn simulate_all(members: usize, seeds: Vec<u64>) -> Vec<(u64, Outcome)> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut outcomes = Vec::new();
+        while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+            outcomes.push((*seed, simulate(members, *seed, Rules::default())));
+        }
+        outcomes
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    })
+}
+
 /// Runs so many seeds; prints median and worst, and every seed that fails.
 fn run_seeds(members: usize, seeds: impl IntoIterator<Item = u64>) {
     let begun = Instant::now();
@@ -314,9 +332,8 @@ fn run_seeds(members: usize, seeds: impl IntoIterator<Item = u64>) {
     let mut failed = Vec::new();
     let mut read = 0;
     let mut total = 0;
-    for seed in seeds {
+    for (seed, outcome) in simulate_all(members, seeds.into_iter().collect()) {
         total += 1;
-        let outcome = simulate(members, seed, Rules::default());
         read += outcome.read;
         if !outcome.is_good() {
             println!("{members} members, seed {seed}, {}: {} leaks; {}", outcome.misdeed, outcome.leaks, outcome.why);

@@ -459,7 +459,7 @@ impl World {
                 }
                 SessionOutput::Received { from, payload } => self.nodes[node].received.push((from, payload)),
                 SessionOutput::EpochChanged { .. } => self.nodes[node].changes += 1,
-                SessionOutput::EpochOver { .. } | SessionOutput::Ended => {}
+                SessionOutput::EpochReady { .. } | SessionOutput::EpochOver { .. } | SessionOutput::Ended => {}
                 SessionOutput::Unsent { payloads } => self.nodes[node].unsent += payloads,
                 SessionOutput::Cut(device) => {
                     let before = self.streams();
