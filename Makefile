@@ -1,4 +1,4 @@
-# make run · make test · make demo · make bench · make lint
+# make run · make test · make demo · make bootstrap · make bench · make lint
 # Each target installs the system packages that it needs (Debian, Ubuntu) or prints their names (elsewhere).
 
 SHELL := /bin/bash
@@ -7,13 +7,14 @@ TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 ARGS ?=
 ONLY ?=
 
-.PHONY: help run build app demo test test-full bench lint fuzz setup-build setup-run setup-demo setup-full
+.PHONY: help run build app demo bootstrap test test-full bench lint fuzz setup-build setup-run setup-demo setup-full
 
 help:
 	@echo 'make run        build and open the app (without a display: the demo)'
 	@echo 'make test       the tests that any laptop runs'
 	@echo 'make test-full  also namespaces, sound servers, a real window, other people'"'"'s programs (needs root or sudo)'
 	@echo 'make demo       three peers on this machine live through a whole meeting; the last line is JSON'
+	@echo 'make bootstrap  a bootstrap node on this machine, with SQLite and a certificate of its own; prints an invite at the first start'
 	@echo 'make bench      one JSON line a measure; ONLY=meet/ runs one family'
 	@echo 'make lint       rustfmt, clippy, and cargo-deny where it is installed'
 	@echo 'make fuzz       the fuzz targets, on nightly with cargo-fuzz'
@@ -45,6 +46,14 @@ build: setup-build
 demo: setup-demo
 	@$(CARGO) build --workspace >&2
 	@$(TARGET_DIR)/debug/conclave-demo $(ARGS)
+
+# The node of BOOTSTRAP_DIR: made at the first start, then run.
+BOOTSTRAP_DIR ?= bootstrap-team
+bootstrap: setup-build
+	$(CARGO) build --workspace --bin conclave-bootstrap
+	@mkdir -p $(BOOTSTRAP_DIR)
+	@program=$$(realpath $(TARGET_DIR)/debug/conclave-bootstrap); cd $(BOOTSTRAP_DIR); \
+	[ -e bootstrap.toml ] || "$$program" init --team "$${TEAM:-My team}" $${URL:+--url "$$URL"} || exit 1; exec "$$program" run $(ARGS)
 
 test: setup-build
 	$(CARGO) build --workspace --all-targets

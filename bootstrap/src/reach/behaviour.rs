@@ -1,0 +1,80 @@
+//! The libp2p behaviours of the node with their limits.
+
+use std::time::Duration;
+
+use libp2p::identity::Keypair;
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::{allow_block_list, autonat, connection_limits, identify, memory_connection_limits, ping, relay, rendezvous};
+
+use super::dials::DialBack;
+use super::quota::Quota;
+use crate::config;
+
+const PROTOCOL_VERSION: &str = "conclave-bootstrap/1";
+/// Connections that are being authenticated at once. One more is refused.
+const PENDING: u32 = 256;
+/// Connections of one device.
+const PER_PEER: u32 = 4;
+/// No connection is taken while the whole process holds more memory than this.
+const MEMORY_BYTES: usize = 2 * 1024 * 1024 * 1024;
+/// Topics under which one device may be found.
+const TOPICS_PER_PEER: usize = 32;
+const TOPICS: usize = 200_000;
+const COOKIES: usize = 10_000;
+/// How long a device is found without saying again that it is there.
+const TOPIC_MAX_TTL_S: u64 = 2 * 3600;
+const RESERVATION: Duration = Duration::from_secs(3600);
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    // Limits come first: what they deny, the others never see.
+    limits: connection_limits::Behaviour,
+    memory: memory_connection_limits::Behaviour,
+    pub(super) members: allow_block_list::Behaviour<allow_block_list::AllowedPeers>,
+    dials: DialBack,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    pub(super) relay: relay::Behaviour,
+    rendezvous: rendezvous::server::Behaviour,
+    autonat: autonat::v2::server::Behaviour,
+}
+
+impl Behaviour {
+    pub(super) fn new(keypair: &Keypair, config: &config::Reach, quota: &Quota) -> Self {
+        let limits = connection_limits::ConnectionLimits::default()
+            .with_max_pending_incoming(Some(PENDING))
+            .with_max_established_incoming(Some(config.max_connections))
+            .with_max_established_per_peer(Some(PER_PEER));
+        let identify = identify::Config::new(PROTOCOL_VERSION.to_owned(), keypair.public()).with_cache_size(0);
+        let (reserving, connecting) = (quota.clone(), quota.clone());
+        let relay = relay::Config {
+            max_reservations: config.reservations,
+            max_reservations_per_peer: 2,
+            reservation_duration: RESERVATION,
+            reservation_rate_limiters: vec![Box::new(move |peer, _: &_, _| reserving.try_reserve(peer))],
+            max_circuits: config.circuits,
+            max_circuits_per_peer: 32,
+            max_circuit_duration: Duration::from_secs(config.circuit_seconds),
+            max_circuit_bytes: config.circuit_bytes,
+            circuit_src_rate_limiters: vec![Box::new(move |peer, _: &_, _| connecting.is_member(peer))],
+        };
+        let topics = rendezvous::server::Config::default()
+            .with_max_ttl(TOPIC_MAX_TTL_S)
+            .with_min_ttl(60)
+            .with_max_registration_per_peer(TOPICS_PER_PEER)
+            .with_max_registration_total(TOPICS)
+            .with_max_stored_cookies(COOKIES);
+        Self {
+            limits: connection_limits::Behaviour::new(limits),
+            memory: memory_connection_limits::Behaviour::with_max_bytes(MEMORY_BYTES),
+            members: allow_block_list::Behaviour::default(),
+            dials: DialBack::default(),
+            identify: identify::Behaviour::new(identify),
+            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL)),
+            relay: relay::Behaviour::new(keypair.public().to_peer_id(), relay),
+            rendezvous: rendezvous::server::Behaviour::new(topics),
+            autonat: autonat::v2::server::Behaviour::default(),
+        }
+    }
+}
