@@ -113,6 +113,7 @@ pub enum Intent {
     Unverify { room: RoomId, device: DeviceId },
     InviteChoice(InviteChoice),
     MakeInvite(RoomId),
+    CloseInvite { room: RoomId, invite: OpHash },
     Ask(Confirm),
     Confirmed,
 

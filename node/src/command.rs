@@ -67,6 +67,9 @@ pub enum Command {
     RoomRole { room: RoomId, device: DeviceId, role: RoleView },
     #[serde(rename = "room.revoke")]
     RoomRevoke { room: RoomId, device: DeviceId },
+    /// A link lets nobody in any more, whoever made it. `invite` is one of the room's `invites`.
+    #[serde(rename = "room.close_invite")]
+    RoomCloseInvite { room: RoomId, invite: OpHash },
     /// Says goodbye to the room; its history stays readable here.
     #[serde(rename = "room.leave")]
     RoomLeave { room: RoomId },

@@ -261,13 +261,13 @@ impl Driver {
 
     async fn handle_link(&mut self, from: FromLink) {
         match from {
-            FromLink::Up { id, key, opened_here, writer, task } => {
+            FromLink::Up { id, key, opened_here, proved_by, writer, task } => {
                 // Deleted or left meanwhile.
                 if self.rooms.get(&key.room).is_none_or(|entry| entry.room.my_role().is_none()) {
                     task.abort();
                     return;
                 }
-                if let Some(id) = self.links.handle_up(id, key, opened_here, writer, task) {
+                if let Some(id) = self.links.handle_up(id, key, (opened_here, proved_by), writer, task) {
                     match key.name {
                         StreamName::Room => self.greet(id),
                         StreamName::Live => self.greet_live(id),

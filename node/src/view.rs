@@ -51,6 +51,8 @@ pub struct RoomView {
     pub session: SessionView,
     /// What those in the session may compare; absent outside one, and for a moment after its keys changed.
     pub call_code: Option<CallCodeView>,
+    /// What still lets people in, for an admin; at most 64.
+    pub invites: Vec<OpenInviteView>,
 }
 
 /// How far this device is in the presence session of a room.
@@ -187,6 +189,19 @@ pub struct InviteView {
     pub expires_ms: u64,
     pub uses: u32,
     pub role: RoleView,
+}
+
+/// An invitation that still lets people in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenInviteView {
+    pub invite: OpHash,
+    pub by: DeviceId,
+    pub by_name: String,
+    pub expires_ms: u64,
+    pub uses: u32,
+    pub used: u32,
+    pub role: RoleView,
+    pub approval: bool,
 }
 
 /// How far a join has come.

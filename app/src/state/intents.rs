@@ -205,6 +205,11 @@ impl AppState {
                 };
                 return vec![Effect::Send(command, Pending::Invite { room })];
             }
+            Intent::CloseInvite { room, invite } => {
+                // What was just made may be the one.
+                self.invitation.made = None;
+                return plain(Command::RoomCloseInvite { room, invite });
+            }
             Intent::Ask(confirm) => self.dialog = Some(Dialog::Confirm(confirm)),
             Intent::Confirmed => return self.confirmed(),
 

@@ -205,6 +205,9 @@ invite-terms =
         [one] Für eine Person, bis { $day }, { $time }.
        *[other] Für bis zu { $uses } Leute, bis { $day }, { $time }.
     }
+invite-open = Links, die noch einlassen
+invite-open-terms = { $name }: { $terms }
+invite-close = Link schließen
 invite-careful = Wer den Link hat, kann anklopfen. Schicke ihn nur denen, die du meinst.
 
 # Ein neuer Raum

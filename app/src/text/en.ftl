@@ -205,6 +205,9 @@ invite-terms =
         [one] For one person, until { $day }, { $time }.
        *[other] For up to { $uses } people, until { $day }, { $time }.
     }
+invite-open = Links that let people in
+invite-open-terms = { $name }: { $terms }
+invite-close = Close link
 invite-careful = Whoever has the link can knock. Send it only to those you mean.
 
 # A new room

@@ -1,7 +1,7 @@
 //! An invitation: who may come by it, its link to copy, and the same as a QR code.
 
 use conclave_node::view::{RoleView, RoomView};
-use conclave_protocol::id::RoomId;
+use conclave_protocol::id::{OpHash, RoomId};
 use egui::{Color32, CornerRadius, Rect, RichText, ScrollArea, Sense, Ui, Vec2, WidgetInfo, WidgetType, vec2};
 
 use crate::clock::LocalTime;
@@ -19,6 +19,15 @@ pub struct InviteView {
     pub allowed: bool,
     pub busy: bool,
     pub link: Option<Link>,
+    /// What still lets people in, the newest first.
+    pub open: Vec<OpenLink>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenLink {
+    pub invite: OpHash,
+    /// Who made it, whom it lets in and until when, in a sentence.
+    pub terms: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +39,19 @@ pub struct Link {
 
 impl InviteView {
     pub fn new(state: &AppState, room: &RoomView) -> Self {
-        let link = state.invitation.made.as_ref().filter(|made| made.room == room.room).map(|made| {
-            let until = LocalTime::at(made.expires_ms, (state.launch.local_offset_s)(made.expires_ms));
-            let day = crate::screen::room::day_label(state, until.day);
-            let terms =
-                state.text.f("invite-terms", &[("uses", made.uses.into()), ("day", day.into()), ("time", until.hh_mm().into())]);
-            Link { url: made.link.clone(), terms }
+        let link = state
+            .invitation
+            .made
+            .as_ref()
+            .filter(|made| made.room == room.room)
+            .map(|made| Link { url: made.link.clone(), terms: terms(state, made.uses, made.expires_ms) });
+        let open = room.invites.iter().map(|invite| {
+            let left = terms(state, invite.uses.saturating_sub(invite.used), invite.expires_ms);
+            let name = invite.by_name.clone().into();
+            OpenLink {
+                invite: invite.invite,
+                terms: state.text.f("invite-open-terms", &[("name", name), ("terms", left.into())]),
+            }
         });
         Self {
             room: room.room,
@@ -43,8 +59,15 @@ impl InviteView {
             allowed: room.my_role >= RoleView::Admin && !room.gone,
             busy: state.invitation.busy,
             link,
+            open: open.collect(),
         }
     }
+}
+
+fn terms(state: &AppState, uses: u32, expires_ms: u64) -> String {
+    let until = LocalTime::at(expires_ms, (state.launch.local_offset_s)(expires_ms));
+    let day = crate::screen::room::day_label(state, until.day);
+    state.text.f("invite-terms", &[("uses", uses.into()), ("day", day.into()), ("time", until.hh_mm().into())])
 }
 
 pub fn invite_ui(ui: &mut Ui, view: &InviteView, draw: &mut Draw<'_>) {
@@ -86,7 +109,24 @@ pub fn invite_ui(ui: &mut Ui, view: &InviteView, draw: &mut Draw<'_>) {
         if Button::new(tone, &label).icon(egui_phosphor::regular::LINK).wide().busy(view.busy).show(ui).clicked() {
             draw.want(Intent::MakeInvite(view.room));
         }
+        open_ui(ui, view, draw);
     });
+}
+
+/// Links that are out, each with what closes it.
+fn open_ui(ui: &mut Ui, view: &InviteView, draw: &mut Draw<'_>) {
+    if view.open.is_empty() {
+        return;
+    }
+    section(ui, &draw.t("invite-open"));
+    for open in &view.open {
+        ui.push_id(open.invite, |ui| {
+            muted(ui, &open.terms);
+            if Button::new(Tone::Secondary, &draw.t("invite-close")).icon(egui_phosphor::regular::LINK_BREAK).show(ui).clicked() {
+                draw.want(Intent::CloseInvite { room: view.room, invite: open.invite });
+            }
+        });
+    }
 }
 
 fn link_ui(ui: &mut Ui, link: &Link, draw: &mut Draw<'_>) {

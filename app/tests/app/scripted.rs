@@ -466,6 +466,7 @@ pub fn room(id: u8, name: &str, members: &[(DeviceId, &str, RoleView, bool)]) ->
         call: None,
         session: SessionView { phase: SessionPhase::Idle, people: 0, epoch: None },
         call_code: None,
+        invites: Vec::new(),
     }
 }
 

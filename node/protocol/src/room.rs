@@ -387,8 +387,16 @@ impl Room {
         batches(missing).into_iter().take(MAX_ACL_ANSWER).collect()
     }
 
+    /// Nothing of the room is told to this device, whose stream was proved by the secret of this [`secret_print`]: it is not known
+    /// here, and whoever was removed knows that secret too. It may still tell what admits it, and is heard from then on.
+    pub fn withholds_from(&self, peer: &DeviceId, proved_by: &[u8; 32]) -> bool {
+        let newest = self.acl.secrets.last().map(|secret| secret_print(secret));
+        let known = self.acl.is_member(peer) || self.acl.is_former(peer);
+        !known && (self.acl.rotation_due || newest.as_ref() != Some(proved_by))
+    }
+
     /// Whether a device may learn an operation of the ACL log: someone who was removed learns of the removal, and of nothing after it.
-    /// A device that is not known yet may: its admission may come with its next words.
+    /// A device that is not known yet may, where nothing is withheld from it: its admission may come with its next words.
     pub fn may_learn(&self, peer: &DeviceId, id: &OpHash) -> bool {
         self.last_view_of(peer).is_none_or(|view| self.acl_log.index_of(id).is_some_and(|index| view.contains(index)))
     }
@@ -497,4 +505,9 @@ fn operation(node: &OpNode) -> Operation {
         kind: node.op.kind,
         body: node.body(),
     }
+}
+
+/// What a discovery secret is known by where the secret itself need not be: `BLAKE3 derive_key("conclave 2026 secret print v1", secret)`.
+pub fn secret_print(secret: &[u8; 32]) -> [u8; 32] {
+    blake3::derive_key("conclave 2026 secret print v1", secret)
 }

@@ -221,6 +221,15 @@ pub(crate) enum RoomCommand {
         #[arg(value_enum)]
         role: Role,
     },
+    /// Lists the links that still let people in.
+    Links { room: String },
+    /// Closes a link: it lets nobody in any more, whoever made it.
+    #[command(after_help = "Example:\n  conclave-node room close-link Kitchen op:k7xq2")]
+    CloseLink {
+        room: String,
+        /// As `room links` shows it, or its beginning.
+        link: String,
+    },
     /// Removes a member. Invites that are open become void with it.
     Revoke { room: String, person: String },
     /// Says goodbye to a room; its history stays readable here.

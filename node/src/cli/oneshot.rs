@@ -104,6 +104,18 @@ pub(crate) async fn room(client: &mut Client, command: RoomCommand, linger: Dura
             }
             Ok(Output { json, text })
         }
+        RoomCommand::Links { room } => {
+            let room = find_room(client, &room).await?;
+            let json = client.ask(Command::RoomShow { room }).await?;
+            let text = render::links(&part::<RoomView>(&json, "room")?);
+            Ok(Output { json, text })
+        }
+        RoomCommand::CloseLink { room, link } => {
+            let room = find_room(client, &room).await?;
+            let view: RoomView = part(&client.ask(Command::RoomShow { room }).await?, "room")?;
+            let invite = select::invite(&view.invites, &link)?;
+            done(client, Command::RoomCloseInvite { room, invite }, room, linger, "Closed.").await
+        }
         RoomCommand::Join { link, address, wait } => join(client, link, address, wait).await,
         RoomCommand::Approve { room, person } => {
             let (room, device) = find_person(client, &room, &person).await?;

@@ -6,7 +6,7 @@ use conclave_protocol::id::{DeviceId, OpHash, RoomId};
 
 use super::client::Failure;
 use crate::error::ErrorCode;
-use crate::view::{MessageView, RoomView};
+use crate::view::{MessageView, OpenInviteView, RoomView};
 
 /// Shortest beginning of an id that is taken for one.
 const SHORTEST: usize = 3;
@@ -40,6 +40,15 @@ pub(crate) fn message(messages: &[MessageView], typed: &str) -> Result<OpHash, F
     }
     let choices: Vec<_> = messages.iter().map(|message| (message.id, "")).collect();
     choose(&choices, "op:", typed, "message", ErrorCode::UnknownMessage)
+}
+
+/// The invitation that is meant. Invitations have no names.
+pub(crate) fn invite(invites: &[OpenInviteView], typed: &str) -> Result<OpHash, Failure> {
+    if let Ok(exact) = typed.parse() {
+        return Ok(exact);
+    }
+    let choices: Vec<_> = invites.iter().map(|invite| (invite.invite, "")).collect();
+    choose(&choices, "op:", typed, "open link", ErrorCode::LinkRevoked)
 }
 
 fn choose<T: Copy + Display>(

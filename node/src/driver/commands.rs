@@ -29,6 +29,7 @@ impl Driver {
             Command::RoomRefuse { room, device } => self.room_answer(room, device, false).await,
             Command::RoomRole { room, device, role } => self.room_role(room, device, role.into()).await,
             Command::RoomRevoke { room, device } => self.room_revoke(room, device).await,
+            Command::RoomCloseInvite { room, invite } => self.room_close_invite(room, invite).await,
             Command::RoomLeave { room } => self.room_leave(room).await,
             Command::RoomDelete { room } => self.room_delete(room).await,
             Command::VerifyShow { room, device } => return self.verify_show(room, device, reply),

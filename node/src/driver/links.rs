@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use conclave_protocol::id::{DeviceId, OpHash, RoomId};
 use conclave_protocol::proof::{MAX_PROOF_FRAME, ProofContext, Prover, Verifier};
+use conclave_protocol::room::secret_print;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use zeroize::Zeroizing;
@@ -58,6 +59,7 @@ pub(super) enum FromLink {
         id: LinkId,
         key: LinkKey,
         opened_here: bool,
+        proved_by: [u8; 32],
         writer: FrameWriter,
         task: AbortHandle,
     },
@@ -101,6 +103,8 @@ pub(super) struct Link {
     pub(super) id: LinkId,
     pub(super) key: LinkKey,
     opened_here: bool,
+    /// Which discovery secret the proof was made with: see [`conclave_protocol::room::secret_print`].
+    pub(super) proved_by: [u8; 32],
     writer: FrameWriter,
     task: AbortHandle,
     since: Instant,
@@ -291,7 +295,7 @@ impl Links {
         &mut self,
         id: LinkId,
         key: LinkKey,
-        opened_here: bool,
+        (opened_here, proved_by): (bool, [u8; 32]),
         writer: FrameWriter,
         task: AbortHandle,
     ) -> Option<LinkId> {
@@ -300,6 +304,7 @@ impl Links {
             id,
             key,
             opened_here,
+            proved_by,
             writer,
             task,
             since: now,
@@ -414,7 +419,7 @@ impl LinkTask {
             Some((reader, writer))
         };
         match tokio::time::timeout(PROOF_TIMEOUT, opening).await {
-            Ok(Some((reader, writer))) => self.carry(key, true, reader, writer).await,
+            Ok(Some((reader, writer))) => self.carry(key, true, secret_print(&secret), reader, writer).await,
             _ => self.tell(FromLink::NotOpened { key }).await,
         }
     }
@@ -432,10 +437,12 @@ impl LinkTask {
             let confirm = reader.next().await.ok()?;
             let proved = verifier.handle_confirm(&confirm).ok()?;
             reader.set_limit(frame_limit(name));
-            Some((proved.room, reader, writer))
+            let generations = secrets.iter().find(|(room, _)| *room == proved.room).map(|(_, generations)| generations)?;
+            let secret = generations.iter().rev().nth(proved.secret)?;
+            Some((proved.room, secret_print(secret), reader, writer))
         };
-        if let Ok(Some((room, reader, writer))) = tokio::time::timeout(PROOF_TIMEOUT, accepting).await {
-            self.carry(LinkKey { device, room, name }, false, reader, writer).await;
+        if let Ok(Some((room, proved_by, reader, writer))) = tokio::time::timeout(PROOF_TIMEOUT, accepting).await {
+            self.carry(LinkKey { device, room, name }, false, proved_by, reader, writer).await;
         }
     }
 
@@ -456,9 +463,9 @@ impl LinkTask {
         }
     }
 
-    async fn carry(self, key: LinkKey, opened_here: bool, reader: FrameReader, writer: FrameWriter) {
+    async fn carry(self, key: LinkKey, opened_here: bool, proved_by: [u8; 32], reader: FrameReader, writer: FrameWriter) {
         let id = self.id();
-        self.start_reading(id, reader, |task| FromLink::Up { id, key, opened_here, writer, task }).await;
+        self.start_reading(id, reader, |task| FromLink::Up { id, key, opened_here, proved_by, writer, task }).await;
     }
 
     /// Tells the loop that the stream stands, and only then begins to carry what arrives on it.

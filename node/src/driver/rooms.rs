@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use conclave_protocol::call::Call;
 use conclave_protocol::chat::read::ReadMark;
-use conclave_protocol::id::{DeviceId, RoomId};
+use conclave_protocol::id::{DeviceId, OpHash, RoomId};
 use conclave_protocol::log::acl::Role;
 use conclave_protocol::log::sync::{MAX_BATCH_BYTES, MAX_BATCH_OPS, RoomFrame, batches};
 use conclave_protocol::room::record::Record;
@@ -133,6 +133,14 @@ impl Driver {
         Ok(Reply::Room { room: self.room_view(room)? })
     }
 
+    /// A link lets nobody in any more, whoever made it.
+    pub(super) async fn room_close_invite(&mut self, room: RoomId, invite: OpHash) -> Result<Reply, CommandError> {
+        let (now, entry) = (self.now_ms(), self.entry(room)?);
+        let applied = entry.room.close_invite(invite, now).map_err(refused)?;
+        self.settle(room, applied, None, Batch::new()).await?;
+        Ok(Reply::Room { room: self.room_view(room)? })
+    }
+
     pub(super) async fn room_leave(&mut self, room: RoomId) -> Result<Reply, CommandError> {
         self.leave_call_of(room);
         let (now, entry) = (self.now_ms(), self.entry(room)?);
@@ -253,6 +261,9 @@ impl Driver {
         let Some(entry) = self.rooms.get(&room) else { return };
         let history = encode(RoomFrame::Ops, ops.clone());
         for link in self.links.of_room(room, StreamName::Room).filter(|link| Some(link.id) != except) {
+            if entry.room.withholds_from(&link.key.device, &link.proved_by) {
+                continue;
+            }
             if !entry.room.acl().is_member(&link.key.device) {
                 // Someone who was just revoked is still told so, and told nothing else.
                 let theirs = acl.iter().filter(|op| entry.room.may_learn(&link.key.device, &op.hash())).cloned().collect();
@@ -313,7 +324,11 @@ impl Driver {
     pub(super) fn greet(&mut self, link: LinkId) {
         let Some(found) = self.links.get(link) else { return };
         let Some(entry) = self.rooms.get(&found.key.room) else { return };
-        found.send(RoomFrame::AclHeads(entry.room.acl_heads_for(&found.key.device)).encode());
+        // Whoever proves an old secret and is not known may have been removed under another key: it is asked for everything it has, and
+        // told nothing.
+        let withheld = entry.room.withholds_from(&found.key.device, &found.proved_by);
+        let heads = if withheld { Vec::new() } else { entry.room.acl_heads_for(&found.key.device) };
+        found.send(RoomFrame::AclHeads(heads).encode());
     }
 
     /// A frame of a room stream.
@@ -332,8 +347,10 @@ impl Driver {
         let member = entry.room.acl().is_member(&device);
         match frame {
             RoomFrame::AclHeads(heads) => {
-                for batch in entry.room.acl_answer(&device, &heads) {
-                    found.send(RoomFrame::AclOps(batch).encode());
+                if !entry.room.withholds_from(&device, &found.proved_by) {
+                    for batch in entry.room.acl_answer(&device, &heads) {
+                        found.send(RoomFrame::AclOps(batch).encode());
+                    }
                 }
                 let lacks = entry.room.acl_lacks(&heads);
                 if let Some(found) = self.links.get_mut(link) {
@@ -390,7 +407,7 @@ impl Driver {
         let Some(found) = self.links.get(link) else { return };
         let Some(entry) = self.rooms.get(&found.key.room) else { return };
         let device = &found.key.device;
-        if entry.room.acl_lacks(&found.announced) {
+        if entry.room.acl_lacks(&found.announced) && !entry.room.withholds_from(device, &found.proved_by) {
             found.send(RoomFrame::AclHeads(entry.room.acl_heads_for(device)).encode());
         }
         if !was_member && entry.room.acl().is_member(device) {
@@ -462,6 +479,7 @@ impl Driver {
         members.sort_by(|a, b| {
             b.me.cmp(&a.me).then_with(|| a.name.to_lowercase().cmp(&b.name.to_lowercase())).then(a.device.cmp(&b.device))
         });
+        let invites = self.open_invites(room);
         let unread: Vec<_> = entry.read.unread(entry.room.chat(), &me).collect();
         Ok(RoomView {
             room,
@@ -478,6 +496,7 @@ impl Driver {
             call: self.room_call(room).map(|(call, people)| RoomCallView { call, people }),
             session: entry.session_view(),
             call_code: entry.code.view(),
+            invites,
         })
     }
 

@@ -229,3 +229,22 @@ async fn failure(peer: &mut Peer) -> String {
 async fn order(peer: &mut Peer, room: conclave_protocol::id::RoomId) -> Vec<(OpHash, String)> {
     peer.chat(room).await.unwrap().into_iter().map(|message| (message.id, message.body)).collect()
 }
+
+#[tokio::test]
+async fn a_closed_link_lets_nobody_in() {
+    let mut ada = loopback("Ada").await;
+    let room = ada.create_room("Kitchen", false).await.unwrap();
+    let link = ada.invite(room, 5).await.unwrap();
+    let mut ben = loopback("Ben").await;
+    ben.join(&link, None).await.unwrap();
+    let open = ada.wait_room(room, "one use", |view| view.invites.iter().any(|invite| invite.used == 1)).await.unwrap();
+    assert!(ben.room(room).await.unwrap().invites.is_empty(), "only admins see what is open");
+    let invite = open.invites[0].invite;
+    let refused = ben.ask(Command::RoomCloseInvite { room, invite }).await.unwrap().unwrap_err();
+    assert_eq!(refused.code, "not_permitted");
+    ada.request(Command::RoomCloseInvite { room, invite }).await.unwrap();
+    assert!(ada.room(room).await.unwrap().invites.is_empty());
+    let mut cleo = loopback("Cleo").await;
+    cleo.request(Command::RoomJoin { link, address: None }).await.unwrap();
+    assert_eq!(failure(&mut cleo).await, "link_revoked");
+}

@@ -1,4 +1,5 @@
-//! The operations of the ACL log as they travel: found, invite, admit, revoke, change a role, rename, rotate the secret. Reading one
+//! The operations of the ACL log as they travel: found, invite, admit, revoke, change a role, rename, rotate the secret, close an
+//! invitation. Reading one
 //! must never mean believing it: authority is judged over the whole log.
 
 use minicbor::{Decode, Encode};
@@ -173,6 +174,15 @@ pub struct Secret {
     pub boxes: Vec<SecretBox>,
 }
 
+/// Closes an invitation: its link lets nobody in any more.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Close {
+    /// Which.
+    #[n(0)]
+    pub invite: OpHash,
+}
+
 /// What the sealed part of an [`Admit`] holds. Never shown.
 #[derive(Encode, Decode)]
 #[cbor(map)]
@@ -208,6 +218,8 @@ pub enum AclKind {
     Rename(Rename),
     /// By an admin.
     Secret(Secret),
+    /// By an admin.
+    Close(Close),
     /// From a newer version: kept and passed on, without effect here.
     Unknown {
         /// Its number.
@@ -256,6 +268,7 @@ impl AclOp {
             AclKind::Role(body) => (4, wire::encode(body)),
             AclKind::Rename(body) => (5, wire::encode(body)),
             AclKind::Secret(body) => (6, wire::encode(body)),
+            AclKind::Close(body) => (7, wire::encode(body)),
             AclKind::Unknown { kind, body } => (*kind, body.clone()),
         };
         wire::encode(&Payload { author: self.author, parents: self.parents.clone(), time_ms: self.time_ms, kind, body })
@@ -273,6 +286,7 @@ impl AclOp {
             4 => AclKind::Role(read(body)?),
             5 => AclKind::Rename(read(body)?),
             6 => AclKind::Secret(read(body)?),
+            7 => AclKind::Close(read(body)?),
             kind => AclKind::Unknown { kind, body: raw.body },
         };
         let op = Self { author: raw.author, parents: raw.parents, time_ms: raw.time_ms, kind };
@@ -328,7 +342,7 @@ impl AclOp {
                     && secret.boxes.len() <= MAX_BOXES
                     && secret.boxes.iter().all(|entry| entry.sealed.len() <= MAX_BOX)
             }
-            AclKind::Unknown { .. } => true,
+            AclKind::Close(_) | AclKind::Unknown { .. } => true,
         }
     }
 }

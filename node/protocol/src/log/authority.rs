@@ -38,6 +38,8 @@ pub(crate) struct Authority {
     about: HashMap<DeviceId, Vec<usize>>,
     /// Every revocation of the log, valid or not.
     all_revocations: Vec<usize>,
+    /// What closes an invitation, by it, whether it counts or not.
+    closings: HashMap<OpHash, Vec<usize>>,
     /// Revocations that count, by their target.
     revocations: BTreeMap<DeviceId, BTreeSet<usize>>,
     /// Valid operations on which no valid one builds, the deepest first.
@@ -57,6 +59,9 @@ pub(crate) fn evaluate(log: &AclLog) -> Authority {
         }
         if matches!(node.op.kind, AclKind::Revoke(_)) {
             authority.all_revocations.push(index);
+        }
+        if let AclKind::Close(close) = &node.op.kind {
+            authority.closings.entry(close.invite).or_default().push(index);
         }
     }
     for indices in authority.about.values_mut() {
@@ -108,6 +113,16 @@ impl Authority {
     /// Every revocation that is valid, or on which a valid operation builds.
     pub(crate) fn revocations_in_sight(&self) -> impl Iterator<Item = usize> + '_ {
         self.all_revocations.iter().copied().filter(|index| self.sight.contains(*index))
+    }
+
+    /// What was signed to close an invitation, by whoever was an admin once.
+    fn closings_of(&self, invite: &OpHash) -> impl Iterator<Item = usize> + '_ {
+        self.closings.get(invite).into_iter().flatten().copied()
+    }
+
+    /// Somebody who may has closed this invitation, as far as is known.
+    pub(crate) fn is_closed(&self, invite: &OpHash) -> bool {
+        self.closings_of(invite).any(|closing| self.sight.contains(closing))
     }
 
     /// Valid operations on which no valid one builds, the deepest first: what the next operation is to build on. What is void is left to
@@ -230,7 +245,7 @@ impl Authority {
             Some(*target) != self.founder && (self.is_senior(author, target) || !self.is_admin_in(log, target, view))
         };
         match &node.op.kind {
-            AclKind::Invite(_) | AclKind::Secret(_) => true,
+            AclKind::Invite(_) | AclKind::Secret(_) | AclKind::Close(_) => true,
             AclKind::Admit(admit) => self.permits_admission(log, index, node, admit),
             AclKind::Revoke(revoke) => over(&revoke.device),
             AclKind::Role(change) if change.role == Role::Admin => {
@@ -251,7 +266,8 @@ impl Authority {
             return false;
         }
         // Any revocation the admitter knew of has closed the invitations that were open, whether it counts in the end or not.
-        let closed = self.all_revocations.iter().any(|other| node.past.contains(*other) && !invite_node.past.contains(*other));
+        let closed = self.all_revocations.iter().any(|other| node.past.contains(*other) && !invite_node.past.contains(*other))
+            || self.closings_of(&invite_hash).any(|closing| node.past.contains(closing));
         let used = log
             .by_author(&node.op.author)
             .iter()

@@ -277,6 +277,7 @@ impl AclLog {
             AclKind::Admit(admit) => admit.invite.is_none_or(|invite| {
                 in_past(&invite).is_some_and(|node| node.op.author == op.author && matches!(node.op.kind, AclKind::Invite(_)))
             }),
+            AclKind::Close(close) => in_past(&close.invite).is_some_and(|node| matches!(node.op.kind, AclKind::Invite(_))),
             _ => true,
         };
         if sound { Ok(()) } else { Err(Rejection::Malformed) }

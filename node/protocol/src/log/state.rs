@@ -266,7 +266,7 @@ fn read_invites(log: &AclLog, authority: &Authority, state: &mut AclState) {
                 // As whoever redeems it will be judged, who builds on what is in sight.
                 let closed =
                     authority.revocations_in_sight().any(|revocation| revocation != index && !node.past.contains(revocation));
-                let open = !closed && state.is_admin(&node.op.author);
+                let open = !closed && !authority.is_closed(&node.hash) && state.is_admin(&node.op.author);
                 let entry = InviteState {
                     hash: node.hash,
                     key: invite.key,

@@ -9,7 +9,7 @@ use crate::id::{DeviceId, OpHash};
 use crate::identity::{MemberCard, check_name, seal};
 use crate::log::Refused;
 use crate::log::acl::{
-    AclKind, AclOp, Admit, Invite, KnownSecret, MAX_BOXES, MAX_INVITE_USES, MAX_PARENTS, Rename, Revoke, Role, RoleChange,
+    AclKind, AclOp, Admit, Close, Invite, KnownSecret, MAX_BOXES, MAX_INVITE_USES, MAX_PARENTS, Rename, Revoke, Role, RoleChange,
     Secret, SecretBox, SecretList, admit_context, secret_context,
 };
 use crate::log::dag::AclNode;
@@ -113,6 +113,16 @@ impl Room {
         }
         let InviteSpec { key, expires_ms, uses, role, approval } = spec;
         self.act(AclKind::Invite(Invite { key, expires_ms, uses, role, approval }), now_ms)
+    }
+
+    /// Closes an invitation, of any admin. What is closed already stays so.
+    pub fn close_invite(&mut self, invite: OpHash, now_ms: u64) -> Result<Applied, Refusal> {
+        self.must_be_admin()?;
+        let known = self.acl.invite(&invite).ok_or(Refusal::InviteUnknown)?;
+        if !known.open {
+            return Ok(Applied::default());
+        }
+        self.act(AclKind::Close(Close { invite }), now_ms)
     }
 
     /// Admits a device: by one of this device's own invitations, whose role is then given, or as an admin by a knock. The device learns
@@ -263,6 +273,7 @@ impl Room {
                 needed.extend(self.standing_of(&revoke.device));
             }
             AclKind::Role(change) => needed.extend(self.standing_of(&change.device)),
+            AclKind::Close(close) => needed.extend(self.acl_log.index_of(&close.invite)),
             _ => {}
         }
         // What a rotation is to answer comes after the right to make it.

@@ -1,8 +1,9 @@
 //! Who may do what, in every order of delivery.
 
 use conclave_protocol::chat::Text;
+use conclave_protocol::id::OpHash;
 use conclave_protocol::identity::DeviceKey;
-use conclave_protocol::log::acl::{AclKind, Invite, Revoke, Role, RoleChange};
+use conclave_protocol::log::acl::{AclKind, Close, Invite, Revoke, Role, RoleChange};
 use conclave_protocol::log::op::EquivocationProof;
 use conclave_protocol::room::{InviteSpec, Refusal, RoomChange};
 use conclave_protocol::wire::Signed;
@@ -500,4 +501,63 @@ fn records_come_back_as_they_were_and_have_one_name_each() {
         assert_eq!(Record::decode(&record.encode()).as_ref(), Ok(record));
         assert!(names.insert(record.key()));
     }
+}
+
+#[test]
+fn a_closed_invitation_admits_nobody_whoever_closes_it() {
+    let (mut founder, mut admin, mut member) = founder_admin_member();
+    let spec = InviteSpec { key: [3; 32], expires_ms: u64::MAX / 2, uses: 5, role: Role::Member, approval: false };
+    let made = founder.act(|room, now, _| room.invite(spec, now)).unwrap();
+    let invite = made[0].hash();
+    admin.takes_acl(&made);
+    member.takes_acl(&made);
+    assert!(founder.room.acl().invite(&invite).unwrap().open);
+    assert_eq!(member.act(|room, now, _| room.close_invite(invite, now)).unwrap_err(), Refusal::NotPermitted);
+    assert_eq!(admin.act(|room, now, _| room.close_invite(OpHash([9; 32]), now)).unwrap_err(), Refusal::InviteUnknown);
+    // What a member forges is not even taken.
+    let parents = founder.room.acl_heads()[..1].to_vec();
+    let forged = forge_acl(&member.me.key, &founder.room.id(), &parents, AclKind::Close(Close { invite }));
+    assert_eq!(founder.room.handle_acl_ops(vec![forged]).refused.not_permitted, 1);
+    assert!(founder.room.acl().invite(&invite).unwrap().open);
+
+    let closed = admin.act(|room, now, _| room.close_invite(invite, now)).unwrap();
+    assert_eq!(closed.len(), 1);
+    assert!(admin.act(|room, now, _| room.close_invite(invite, now)).unwrap().is_empty(), "closed is closed");
+    founder.takes_acl(&closed);
+    assert!(!founder.room.acl().invite(&invite).unwrap().open);
+    let card = person("Nils").card;
+    let late = founder.act(|room, now, rng| room.admit(card.clone(), Role::Member, Some(invite), now, rng));
+    assert_eq!(late.unwrap_err(), Refusal::InviteClosed);
+    // Also where the one who made it does as if nothing had been closed.
+    let AclKind::Admit(mut admit) = admit_of(&card, Role::Member) else { unreachable!() };
+    admit.invite = Some(invite);
+    let forged = forge_acl(&founder.me.key, &founder.room.id(), &founder.room.acl_heads()[..1], AclKind::Admit(admit));
+    for peer in [&mut founder, &mut admin, &mut member] {
+        peer.takes_acl(&closed);
+        peer.takes_acl(std::slice::from_ref(&forged));
+        assert!(!peer.room.acl().is_member(&card.device));
+    }
+}
+
+/// The old secret proves the room to those who still hold it. Under a key that nobody knows it opens nothing.
+#[test]
+fn who_was_removed_and_comes_under_another_key_is_told_nothing() {
+    use conclave_protocol::room::secret_print;
+    let (mut founder, _, member) = founder_admin_member();
+    let newest = |peer: &Peer| secret_print(peer.room.acl().secrets().last().unwrap());
+    let (old, stranger) = (newest(&founder), DeviceKey::generate(&mut Seeded(77)).id());
+    assert!(!founder.room.withholds_from(&stranger, &old), "its admission may be on its way");
+    let removed = member.id();
+    founder.act(|room, now, rng| room.revoke(removed, now, rng)).unwrap();
+    assert!(founder.room.withholds_from(&stranger, &old));
+    assert!(!founder.room.withholds_from(&stranger, &newest(&founder)));
+    // A member that has not heard of the rotation is a member, and whoever was removed is told of that.
+    let admin = founder.room.acl().roster().map(|member| member.device).find(|device| *device != founder.id()).unwrap();
+    assert!(!founder.room.withholds_from(&admin, &old));
+    assert!(!founder.room.withholds_from(&removed, &old));
+    // Somebody left, and nobody has made another secret yet.
+    let mut leaver = founder.admits("Lea", Role::Member);
+    let left = leaver.act(|room, now, _| room.leave(now)).unwrap();
+    founder.takes_acl(&left);
+    assert!(founder.room.withholds_from(&stranger, &newest(&founder)));
 }

@@ -163,7 +163,7 @@ impl Model {
             let permitted = match &node.op.kind {
                 AclKind::Create(_) => true,
                 _ if self.is_leave(&hash) || !self.admin(&author, past) => false,
-                AclKind::Invite(_) | AclKind::Secret(_) => true,
+                AclKind::Invite(_) | AclKind::Secret(_) | AclKind::Close(_) => true,
                 AclKind::Admit(admit) => admit.invite.is_none(),
                 AclKind::Revoke(revoke) => over(&revoke.device),
                 AclKind::Role(change) if change.role == Role::Admin => {

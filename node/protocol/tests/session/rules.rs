@@ -300,3 +300,35 @@ fn media_change_over_as_soon_as_all_are_heard_in_the_new_epoch() {
     world.run(ms(400));
     assert!(over(&world, &[0]));
 }
+
+/// The writer hears of the Revoke and never acts on it. Every other member cuts the device off when it learns of the Revoke, before any
+/// commit; nobody sends to it; and in the end they meet without that writer.
+#[test]
+fn revoke_closes_media_file_and_history_streams_when_the_writer_never_commits() {
+    let mut world = World::settled(6, 19);
+    world.run(ms(12_000));
+    let (writer, banned) = (world.id(0), world.id(5));
+    let before = world.nodes[1].state().unwrap();
+    world.tap = Some(Box::new(move |_, from, _, frame| {
+        (from == writer && matches!(frame, SessionFrame::Commit(_) | SessionFrame::Welcome(_))).then(Vec::new)
+    }));
+    world.nodes[5].acl.ignores = Some(banned);
+    let known = world.write_acl(AclOp::Revoke(banned));
+    for node in 0..5 {
+        assert!(!world.nodes[node].cut.contains(&banned));
+        world.learn(node, known);
+        // The caller closes by this every stream and every connection for media with the device.
+        assert!(world.nodes[node].cut.contains(&banned), "{node} cuts at once");
+    }
+    for node in 1..5 {
+        assert_eq!(world.nodes[node].state().unwrap(), before, "no epoch has begun");
+        assert!(world.nodes[node].epoch().unwrap().roster.values().any(|device| *device == banned));
+        assert_eq!(world.send(node, b"after the revocation"), Some(Sent::Queued));
+    }
+    let rest: Vec<usize> = (1..5).collect();
+    let out = |world: &World| rest.iter().all(|node| world.nodes[*node].state().is_some_and(|state| state.0 != before.0));
+    world.run_until(ms(20_000), out).expect("they leave the writer");
+    world.run(ms(5_000));
+    assert!(world.nodes[5].received.is_empty(), "{:?}", world.nodes[5].received);
+    assert!(rest.iter().all(|node| !world.nodes[*node].epoch().unwrap().roster.values().any(|device| *device == banned)));
+}

@@ -151,6 +151,20 @@ pub(crate) fn invite(invite: &InviteView) -> String {
     format!("{}\n\nLets in {people} as {}, until {} UTC.\n", invite.link, role(invite.role), moment(invite.expires_ms))
 }
 
+/// What still lets people in.
+pub(crate) fn links(room: &RoomView) -> String {
+    if room.invites.is_empty() {
+        return "No link lets anybody in.\n".to_owned();
+    }
+    let mut rows = vec![["LINK", "LETS IN", "USED", "UNTIL (UTC)", "MADE BY"].map(str::to_owned).to_vec()];
+    for invite in &room.invites {
+        let who = if invite.approval { format!("{}, asked for", role(invite.role)) } else { role(invite.role).to_owned() };
+        let used = format!("{} of {}", invite.used, invite.uses);
+        rows.push(vec![short(&invite.invite), who, used, moment(invite.expires_ms), clean(&invite.by_name)]);
+    }
+    table(&rows)
+}
+
 /// A QR code of half blocks. With `colour`, black on white whatever the terminal's own colours are; without, for a light one.
 pub(crate) fn qr(link: &str, colour: bool) -> Option<String> {
     let code = qrcode::QrCode::with_error_correction_level(link, qrcode::EcLevel::L).ok()?;

@@ -42,6 +42,7 @@ pub(crate) fn room(number: u8, name: &str) -> RoomView {
         call: Some(RoomCallView { call: CallId([5; 16]), people: vec![DeviceId([2; 32])] }),
         session: SessionView { phase: SessionPhase::Idle, people: 0, epoch: None },
         call_code: None,
+        invites: Vec::new(),
     }
 }
 

@@ -11,10 +11,13 @@ use crate::driver::rooms::refused;
 use crate::driver::{Driver, net_refused, rng};
 use crate::error::{CommandError, ErrorCode};
 use crate::store::Batch;
-use crate::view::InviteView;
+use crate::view::{InviteView, OpenInviteView};
 
 /// What of this device's own addresses a link carries, so that others of the room fit beside them.
 const OWN_HINTS: usize = 5;
+
+/// Most invitations of a room that are shown.
+const MAX_SHOWN: usize = 64;
 
 /// Expiry of an invitation, in seconds.
 const EXPIRES_S: std::ops::RangeInclusive<u64> = 60..=30 * 86_400;
@@ -66,6 +69,30 @@ impl Driver {
         self.settle(room, applied, None, Batch::new()).await?;
         let link = link.to_text().to_string();
         Ok(Reply::Invite { invite: InviteView { room, link, expires_ms, uses, role: role.into() } })
+    }
+
+    /// The invitations of a room that still let people in, the newest first; only admins see any.
+    pub(in crate::driver) fn open_invites(&self, room: RoomId) -> Vec<OpenInviteView> {
+        let Some(entry) = self.rooms.get(&room).filter(|entry| entry.room.my_role() >= Some(Role::Admin)) else {
+            return Vec::new();
+        };
+        let (acl, now) = (entry.room.acl(), self.now_ms());
+        let open = acl.invites().filter(|invite| invite.open && invite.used < invite.uses && invite.expires_ms > now);
+        let mut views: Vec<OpenInviteView> = open
+            .map(|invite| OpenInviteView {
+                invite: invite.hash,
+                by: invite.issuer,
+                by_name: acl.name_of(&invite.issuer).unwrap_or_default().to_owned(),
+                expires_ms: invite.expires_ms,
+                uses: invite.uses,
+                used: invite.used,
+                role: invite.role.into(),
+                approval: invite.approval,
+            })
+            .collect();
+        views.sort_by_key(|view| (std::cmp::Reverse(view.expires_ms), view.invite));
+        views.truncate(MAX_SHOWN);
+        views
     }
 
     /// Where this device and the room's other admins may be found.
