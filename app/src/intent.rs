@@ -33,10 +33,25 @@ pub enum SettingsPage {
 /// What is asked for a second time before it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirm {
-    Revoke { room: RoomId, device: DeviceId, name: String },
-    LeaveRoom { room: RoomId, name: String },
-    DeleteRoom { room: RoomId, name: String },
-    DeleteMessage { room: RoomId, message: OpHash },
+    /// Everything of Conclave on this computer.
+    Wipe,
+    Revoke {
+        room: RoomId,
+        device: DeviceId,
+        name: String,
+    },
+    LeaveRoom {
+        room: RoomId,
+        name: String,
+    },
+    DeleteRoom {
+        room: RoomId,
+        name: String,
+    },
+    DeleteMessage {
+        room: RoomId,
+        message: OpHash,
+    },
     Record,
 }
 

@@ -98,7 +98,12 @@ async fn carry_out(arguments: Arguments) -> Result<Option<Output>, Failure> {
             config.name.clone_from(&arguments.name);
             Box::pin(run::run(*arguments, config, global.json)).await.map(|()| None)
         }
-        Typed::Init { name } => Box::pin(init(config, name)).await.map(Some),
+        Typed::Init { name, from_backup, backup_passphrase } => {
+            if let (Some(file), Some(passphrase)) = (from_backup, backup_passphrase) {
+                config.restore = Some(oneshot::restore(&file, read_passphrase(&passphrase)?)?);
+            }
+            Box::pin(init(config, name)).await.map(Some)
+        }
         Typed::Passphrase { set, .. } => change_protection(dir, config.protection, set).await.map(Some),
         Typed::Devices => Ok(Some(devices())),
         other => {
@@ -106,6 +111,12 @@ async fn carry_out(arguments: Arguments) -> Result<Option<Output>, Failure> {
             let output = match other {
                 Typed::Id { rename } => Box::pin(oneshot::id(&mut client, rename, &dir, linger)).await,
                 Typed::Diagnose { seconds } => Box::pin(oneshot::diagnose(&mut client, Duration::from_secs(seconds))).await,
+                Typed::Device(device) => Box::pin(oneshot::device(&mut client, device)).await,
+                Typed::Backup { file, backup_passphrase } => match read_passphrase(&backup_passphrase) {
+                    Ok(passphrase) => Box::pin(oneshot::backup(&mut client, &file, passphrase)).await,
+                    Err(failure) => Err(failure),
+                },
+                Typed::Wipe { everything } => Box::pin(oneshot::wipe(&mut client, everything)).await,
                 Typed::Room(room) => Box::pin(oneshot::room(&mut client, room, linger)).await,
                 Typed::Verify(verify) => Box::pin(oneshot::verify(&mut client, verify)).await,
                 Typed::Chat(chat) => Box::pin(oneshot::chat(&mut client, chat, linger)).await,

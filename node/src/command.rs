@@ -6,7 +6,7 @@ use conclave_protocol::id::{DeviceId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{
-    DiagnosisView, InviteView, MediaDeviceView, MessageView, PeerView, ProfileView, RoleView, RoomView, StateView,
+    DiagnosisView, InviteView, MediaDeviceView, MessageView, OwnDeviceView, PeerView, ProfileView, RoleView, RoomView, StateView,
     VerificationView,
 };
 
@@ -76,6 +76,25 @@ pub enum Command {
     /// Leaves, and removes everything of the room from this device.
     #[serde(rename = "room.delete")]
     RoomDelete { room: RoomId },
+
+    /// The devices of this device's person.
+    #[serde(rename = "device.list")]
+    DeviceList {},
+    /// What a device that this person has already is to read.
+    #[serde(rename = "device.code")]
+    DeviceCode {},
+    /// Takes a device in by its code. What is answered goes back to it.
+    #[serde(rename = "device.add")]
+    DeviceAdd { code: String },
+    /// Becomes a device of the person whose device answered. Only where this one is in no room.
+    #[serde(rename = "device.accept")]
+    DeviceAccept { code: String },
+    /// Takes a device out of the person's list, and out of every room where this one may.
+    #[serde(rename = "device.remove")]
+    DeviceRemove { device: DeviceId },
+    /// The person's key, sealed by a passphrase as a file of age.
+    #[serde(rename = "identity.export")]
+    IdentityExport { passphrase: String },
 
     /// The code that this person and a member compare.
     #[serde(rename = "verify.show")]
@@ -198,6 +217,9 @@ pub enum Command {
     #[serde(rename = "setting.set")]
     SettingSet { key: String, value: Option<String> },
 
+    /// Stops, and removes everything of Conclave from the data directory: keys, rooms, files. Nothing brings it back.
+    #[serde(rename = "wipe")]
+    Wipe { everything: bool },
     /// Leaves the call, tells the peers and stops.
     #[serde(rename = "shutdown")]
     Shutdown {},
@@ -236,6 +258,9 @@ pub enum Reply {
     Peers { peers: Vec<PeerView> },
     Diagnosis { diagnosis: DiagnosisView },
     Verification { verification: VerificationView },
+    OwnDevices { own_devices: Vec<OwnDeviceView>, version: u64 },
+    Code { code: String },
+    Backup { backup: String },
     Setting { value: Option<String> },
     Done {},
 }

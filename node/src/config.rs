@@ -25,6 +25,20 @@ impl std::fmt::Debug for Protection {
     }
 }
 
+/// A backup of a person, for a first start.
+#[derive(Clone)]
+pub struct Restore {
+    /// As `identity.export` made it.
+    pub sealed: Vec<u8>,
+    pub passphrase: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Restore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Restore(…)")
+    }
+}
+
 /// Configuration of a node. Nothing in it changes while the node runs.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -33,6 +47,8 @@ pub struct Config {
     pub protection: Protection,
     /// The name for a first start; a data directory that already has an identity keeps its own.
     pub name: Option<String>,
+    /// Whose device a first start makes this; a new person's where absent.
+    pub restore: Option<Restore>,
     /// Multiaddrs or `host:port`. Empty: every interface, ephemeral ports, QUIC and TCP.
     pub listen: Vec<String>,
     /// Look for neighbours on the LAN.
@@ -42,6 +58,6 @@ pub struct Config {
 impl Config {
     /// A node in `data` that listens everywhere and looks for neighbours.
     pub fn new(data: impl Into<PathBuf>, protection: Protection) -> Self {
-        Self { data: data.into(), protection, name: None, listen: Vec::new(), mdns: true }
+        Self { data: data.into(), protection, name: None, restore: None, listen: Vec::new(), mdns: true }
     }
 }

@@ -4,6 +4,7 @@
 mod calls;
 mod chat;
 mod commands;
+mod devices;
 mod identity;
 mod joins;
 mod links;
@@ -62,6 +63,7 @@ pub(crate) async fn spawn(
     events: broadcast::Sender<Event>,
     pictures: PictureSlots,
 ) -> Result<(), CommandError> {
+    let data = config.data.clone();
     let net_config = NetConfig { listen: config.listen.clone(), mdns: config.mdns };
     let opened = tokio::task::spawn_blocking(move || {
         let (me, store) = Me::open(&config, now_ms())?;
@@ -111,6 +113,7 @@ pub(crate) async fn spawn(
         verification: Verification::new(marks),
         me,
         store,
+        data,
         net,
         events,
         incarnation,
@@ -159,6 +162,8 @@ fn load_room(store: &Store, room: RoomId) -> Result<Loaded, StoreError> {
 struct Driver {
     me: Me,
     store: StoreHandle,
+    /// The data directory.
+    data: std::path::PathBuf,
     net: Net,
     events: broadcast::Sender<Event>,
     /// Random at each start: the part of an operation's id that keeps two runs apart.
@@ -190,7 +195,7 @@ impl Driver {
         }
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut farewell = None;
+        let (mut farewell, mut wipe) = (None, false);
         loop {
             let sessions_due = self.sessions_due();
             let call_due = self.call_due();
@@ -198,6 +203,11 @@ impl Driver {
                 request = requests.recv() => match request {
                     Some(Request { command: Command::Shutdown {}, reply }) => {
                         farewell = Some(reply);
+                        break;
+                    }
+                    Some(Request { command: Command::Wipe { everything: true }, reply }) => {
+                        farewell = Some(reply);
+                        wipe = true;
                         break;
                     }
                     Some(Request { command, reply }) => self.handle_request(command, reply).await,
@@ -217,15 +227,20 @@ impl Driver {
             }
             self.tell_changes();
         }
-        self.shut_down(farewell).await;
+        self.shut_down(farewell, wipe).await;
     }
 
-    async fn shut_down(mut self, farewell: Option<oneshot::Sender<Result<Reply, CommandError>>>) {
+    async fn shut_down(mut self, farewell: Option<oneshot::Sender<Result<Reply, CommandError>>>, wipe: bool) {
         self.leave_for_good().await;
         let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         rooms.into_iter().for_each(|room| self.leave_session(room));
         self.net.shutdown().await;
-        let closed = self.store.close().await;
+        let mut closed = self.store.close().await;
+        if wipe {
+            let data = self.data.clone();
+            let wiped = tokio::task::spawn_blocking(move || Store::wipe(&data)).await;
+            closed = wiped.unwrap_or_else(|error| Err(StoreError::failed("wiping", error)));
+        }
         if let Err(error) = &closed {
             tracing::error!(%error, "the store did not close cleanly");
         }

@@ -3,6 +3,7 @@
 //! [`handle::Node`] takes a [`command::Command`] and gives an [`event::Event`] stream; the app and the headless command are two faces
 //! of it. The loop in `driver` decides nothing: the rules are the machines of `conclave-protocol`.
 
+mod backup;
 pub mod cli;
 pub mod command;
 pub mod config;

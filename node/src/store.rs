@@ -144,6 +144,27 @@ impl Store {
         peeked.map_err(|error| keep_aside_if_damaged(error, Some(directory)))
     }
 
+    /// Removes everything of a store from `dir`: what unlocks it first, then itself, what was kept aside, and files. Other things in the
+    /// directory stay. Nobody may have the store open.
+    ///
+    /// # Errors
+    /// `InUse`; `Failed` where something could not be removed, the key in the keyring among it.
+    pub fn wipe(dir: &Path) -> Result<(), StoreError> {
+        let directory = Directory::take(dir)?;
+        let slot = (|| {
+            let (database, _unreleased) = open_database(FileBackend::new(Directory::open_file(&directory.store_path())?)?)?;
+            read_slot(&database)
+        })();
+        // Without the key the rest is noise already. A store that cannot be read has no key that could be found.
+        let discarded = slot.map_or(Ok(()), |slot| match slot.kind {
+            ProtectionKind::Keyring => slot.discard_key(Some(&directory)),
+            // In the passphrase's case there is nothing; the file beside the store goes with the rest.
+            ProtectionKind::Passphrase | ProtectionKind::Insecure => Ok(()),
+        });
+        directory.remove_all().map_err(|error| StoreError::failed("wiping", error))?;
+        discarded
+    }
+
     fn open_in(directory: Directory, protection: &Protection) -> Result<Self, StoreError> {
         let path = directory.store_path();
         let backend = move || FileBackend::new(Directory::open_file(&path)?).map_err(std::io::Error::other);

@@ -181,6 +181,13 @@ pub struct ReactionView {
     pub by: Vec<DeviceId>,
 }
 
+/// A device of this device's person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnDeviceView {
+    pub device: DeviceId,
+    pub me: bool,
+}
+
 /// An invitation that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InviteView {

@@ -9,6 +9,7 @@ use conclave_node::command::Command as NodeCommand;
 use conclave_node::event::Event;
 use serde::Serialize;
 
+use crate::bench_room;
 use crate::clicks::quantile;
 use crate::display::Display;
 use crate::lan::Lan;
@@ -16,13 +17,18 @@ use crate::peer::{Peer, PeerOptions};
 use crate::process::{Owned, cpu_time, program};
 
 /// What can be run by itself.
-pub const FAMILIES: &[&str] = &["meet/", "app/", "build/"];
+pub const FAMILIES: &[&str] = &["meet/", "room/", "call/", "app/", "build/"];
 
 /// Name, target, unit.
 const TARGETS: &[(&str, f64, &str)] = &[
     ("meet/discover_ms", 1000.0, "ms"),
     ("meet/join_ms", 1000.0, "ms"),
     ("meet/first_frame_ms", 1000.0, "ms"),
+    ("room/session_ms", 1500.0, "ms"),
+    ("room/revoke_ms", 1000.0, "ms"),
+    ("room/heal_cpu_ms_49", 1000.0, "ms"),
+    ("room/sframe_cpu_pct", 3.0, "%"),
+    ("call/rekey_gap_ms", 40.0, "ms"),
     ("app/idle_cpu_pct", 1.0, "%"),
     ("app/start_ms", 1000.0, "ms"),
     ("build/test_min_warm", 15.0, "min"),
@@ -65,6 +71,8 @@ fn measure(name: &'static str, value: Result<f64>) -> Measure {
 pub async fn run(family: &str, rounds: usize) -> Vec<Measure> {
     match family {
         "meet/" => meet(rounds).await,
+        "room/" => room(rounds).await,
+        "call/" => call(rounds).await,
         "app/" => app(rounds),
         "build/" => build(),
         _ => Vec::new(),
@@ -94,6 +102,40 @@ async fn meet(rounds: usize) -> Vec<Measure> {
         measure("meet/discover_ms", median(&all.discover)),
         measure("meet/join_ms", median(&all.join)),
         measure("meet/first_frame_ms", median(&all.first_frame)),
+    ]
+}
+
+async fn call(rounds: usize) -> Vec<Measure> {
+    let mut gaps = Vec::new();
+    for _ in 0..rounds {
+        match bench_room::rekey_gap().await {
+            Ok(gap) => gaps.push(gap),
+            Err(error) => return vec![measure("call/rekey_gap_ms", Err(error))],
+        }
+    }
+    let median = quantile(&gaps, 0.5).map(|gap| gap as f64).context("nothing was measured");
+    vec![measure("call/rekey_gap_ms", median)]
+}
+
+async fn room(rounds: usize) -> Vec<Measure> {
+    let mut all = bench_room::Rooms::default();
+    let mut failure = None;
+    for _ in 0..rounds {
+        if let Err(error) = bench_room::round(&mut all).await {
+            failure = Some(format!("{error:#}"));
+        }
+    }
+    let median = |values: &[u64]| match (quantile(values, 0.5), &failure) {
+        (Some(value), None) => Ok(value as f64),
+        (_, failure) => Err(anyhow::anyhow!("{}", failure.as_deref().unwrap_or("nothing was measured"))),
+    };
+    let by_hand =
+        "a figure of the pure machine: cargo test --release -p conclave-protocol --test session -- --ignored --nocapture figures";
+    vec![
+        measure("room/session_ms", median(&all.session)),
+        measure("room/revoke_ms", median(&all.revoke)),
+        measure("room/heal_cpu_ms_49", Err(anyhow::anyhow!(by_hand))),
+        measure("room/sframe_cpu_pct", Err(anyhow::anyhow!("no run tells the CPU of SFrame apart yet"))),
     ]
 }
 

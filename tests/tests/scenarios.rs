@@ -5,6 +5,8 @@
 
 #[path = "scenarios/calls.rs"]
 mod calls;
+#[path = "scenarios/devices.rs"]
+mod devices;
 #[path = "scenarios/rooms.rs"]
 mod rooms;
 #[path = "scenarios/script.rs"]

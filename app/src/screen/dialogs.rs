@@ -127,6 +127,7 @@ fn confirm_view(state: &AppState, confirm: &Confirm) -> ConfirmView {
         Confirm::DeleteMessage { .. } => {
             ("confirm-delete-message", "confirm-delete-message-more", "confirm-delete-message-act", "")
         }
+        Confirm::Wipe => ("confirm-wipe", "confirm-wipe-more", "confirm-wipe-act", ""),
         Confirm::Record => ("confirm-record", "confirm-record-more", "confirm-record-act", ""),
     };
     let folder = state.launch.recordings.display().to_string();

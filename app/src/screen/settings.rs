@@ -3,7 +3,7 @@
 use conclave_node::view::MediaKind;
 use egui::{Align, ComboBox, Frame, Layout, Margin, RichText, ScrollArea, Ui, vec2};
 
-use crate::intent::{Intent, SettingsPage};
+use crate::intent::{Confirm, Intent, SettingsPage};
 use crate::screen::joining::{lines_ui, tried_lines};
 use crate::state::AppState;
 use crate::state::dialog::Dialog;
@@ -195,6 +195,12 @@ fn profile_ui(ui: &mut Ui, view: &SettingsView, draw: &mut Draw<'_>) {
     ui.add_space(space::S);
     section(ui, &draw.t("settings-secrets"));
     muted(ui, &view.protection);
+    section(ui, &draw.t("settings-wipe"));
+    muted(ui, &draw.t("settings-wipe-more"));
+    let label = draw.t("settings-wipe-act");
+    if Button::new(Tone::Danger, &label).small().icon(egui_phosphor::regular::TRASH).show(ui).clicked() {
+        draw.want(Intent::Ask(Confirm::Wipe));
+    }
 }
 
 fn devices_ui(ui: &mut Ui, view: &SettingsView, draw: &mut Draw<'_>) {

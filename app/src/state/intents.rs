@@ -283,6 +283,7 @@ impl AppState {
             Confirm::LeaveRoom { room, .. } => plain(Command::RoomLeave { room }),
             Confirm::DeleteRoom { room, .. } => plain(Command::RoomDelete { room }),
             Confirm::DeleteMessage { room, message } => plain(Command::ChatDelete { room, message }),
+            Confirm::Wipe => plain(Command::Wipe { everything: true }),
             Confirm::Record => {
                 let folder = format!("{}", self.now_ms / 1000);
                 plain(Command::CallRecord { dir: Some(self.launch.recordings.join(folder)) })

@@ -11,6 +11,7 @@ pub mod id;
 pub mod identity;
 pub mod knock;
 pub mod link;
+pub mod linking;
 pub mod live;
 pub mod log;
 pub mod media;

@@ -16,6 +16,8 @@ mod jitter;
 mod knock;
 #[path = "live/link.rs"]
 mod link;
+#[path = "live/linking.rs"]
+mod linking;
 #[path = "live/negotiation.rs"]
 mod negotiation;
 #[path = "live/packetizer.rs"]
@@ -24,3 +26,5 @@ mod packetizer;
 mod proof;
 #[path = "live/support.rs"]
 mod support;
+#[path = "live/vectors.rs"]
+mod vectors;

@@ -56,6 +56,12 @@ pub(crate) enum Command {
         /// The name that others see. Asked for, or taken from the system, where absent.
         #[arg(long)]
         name: Option<String>,
+        /// Makes this a new device of the person of a backup.
+        #[arg(long, value_name = "FILE", requires = "backup_passphrase")]
+        from_backup: Option<PathBuf>,
+        /// A file with the passphrase of the backup.
+        #[arg(long, value_name = "FILE", requires = "from_backup")]
+        backup_passphrase: Option<PathBuf>,
     },
     /// Shows who this device is.
     #[command(after_help = "Examples:\n  conclave-node id\n  conclave-node id --rename 'Ada L.'")]
@@ -76,6 +82,26 @@ pub(crate) enum Command {
         /// The keyring of the operating system from here on.
         #[arg(long)]
         keyring: bool,
+    },
+    /// The devices of this person: list, take in, take out.
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// Writes the key of this person to a file that a passphrase seals (the format of age). It holds no room and no message.
+    #[command(after_help = "Example:\n  conclave-node backup ada.age --backup-passphrase ~/.backup-passphrase\n  \
+                      conclave-node init --name Ada --from-backup ada.age --backup-passphrase ~/.backup-passphrase")]
+    Backup {
+        /// Must not be there yet.
+        file: PathBuf,
+        /// A file with the passphrase that seals it; a line end at its end does not count.
+        #[arg(long, value_name = "FILE")]
+        backup_passphrase: PathBuf,
+    },
+    /// Removes everything of Conclave from this device: keys, rooms, files. Nothing brings it back.
+    #[command(after_help = "Example:\n  conclave-node wipe --everything")]
+    Wipe {
+        /// Says that this is meant.
+        #[arg(long, required = true)]
+        everything: bool,
     },
     /// Lists cameras, microphones, speakers and screens, as --camera, --mic, --speaker and --screen take them.
     Devices,
@@ -236,6 +262,26 @@ pub(crate) enum RoomCommand {
     Leave { room: String },
     /// Leaves a room and removes everything of it from this device.
     Delete { room: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// Lists them.
+    List,
+    /// On the new device: shows its code, for `device add` on a device that this person has already.
+    Code {
+        /// Prints a QR code too.
+        #[arg(long)]
+        qr: bool,
+    },
+    /// On the old device: takes the new one in, and prints what it is to accept.
+    #[command(after_help = "Example:\n  conclave-node device add 'conclave://device/1#…'")]
+    Add { code: String },
+    /// On the new device: becomes a device of the person who answered. `-` reads it from standard input.
+    #[command(after_help = "Example:\n  conclave-node device accept 'conclave://linked/1#…'")]
+    Accept { code: String },
+    /// Takes a device out of the list, and out of every room where this one may.
+    Remove { device: String },
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,13 +8,16 @@ use conclave_protocol::id::{DeviceId, OpHash, RoomId};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::args::{ChatCommand, RoomCommand, VerifyCommand};
+pub(crate) use self::person::{backup, device, restore, wipe};
+use super::args::{ChatCommand, DeviceCommand, RoomCommand, VerifyCommand};
 use super::client::{Client, Failure, part};
 use super::{render, select};
 use crate::command::Command;
 use crate::error::ErrorCode;
 use crate::event::Event;
 use crate::view::{DiagnosisView, InviteView, JoinView, MessageView, PeerView, RoomView, VerificationView};
+
+mod person;
 
 /// After a member was reached: for what was said to get across.
 const SETTLE: Duration = Duration::from_millis(700);
@@ -34,6 +37,8 @@ pub(crate) fn needs_network(command: &super::args::Command) -> bool {
     use super::args::Command as Typed;
     match command {
         Typed::Init { .. } | Typed::Passphrase { .. } | Typed::Devices | Typed::Verify(_) => false,
+        Typed::Backup { .. } | Typed::Wipe { .. } => false,
+        Typed::Device(device) => matches!(device, DeviceCommand::Remove { .. }),
         Typed::Id { rename } => rename.is_some(),
         Typed::Diagnose { .. } | Typed::Run(_) => true,
         Typed::Room(room) => !matches!(room, RoomCommand::Create { .. } | RoomCommand::List | RoomCommand::Show { .. }),

@@ -32,6 +32,12 @@ impl Driver {
             Command::RoomCloseInvite { room, invite } => self.room_close_invite(room, invite).await,
             Command::RoomLeave { room } => self.room_leave(room).await,
             Command::RoomDelete { room } => self.room_delete(room).await,
+            Command::DeviceList {} => Ok(self.device_list()),
+            Command::DeviceCode {} => Ok(self.device_code()),
+            Command::DeviceAdd { code } => self.device_add(&code).await,
+            Command::DeviceAccept { code } => self.device_accept(&code).await,
+            Command::DeviceRemove { device } => self.device_remove(device).await,
+            Command::IdentityExport { passphrase } => return self.identity_export(passphrase, reply),
             Command::VerifyShow { room, device } => return self.verify_show(room, device, reply),
             Command::VerifyConfirm { room, device, scanned: Some(scanned) } => {
                 return self.verify_scan(room, device, scanned, reply);
@@ -62,7 +68,10 @@ impl Driver {
             Command::MediaDevices {} => return calls::list_devices(reply),
             Command::MediaPreview { source } => return self.media_preview(source, reply),
             // The loop ends by it and answers then.
-            Command::Shutdown {} => Ok(Reply::Done {}),
+            Command::Shutdown {} | Command::Wipe { everything: true } => Ok(Reply::Done {}),
+            Command::Wipe { everything: false } => {
+                Err(CommandError::new(ErrorCode::BadRequest, "Say that everything is meant: `everything` is true."))
+            }
         };
         self.tell_changes();
         // Whoever asked may have gone.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use conclave_protocol::identity::{AccountKey, DeviceKey, DeviceList, ListedDevice, MemberCard, check_name};
 use zeroize::Zeroizing;
 
-use crate::config::Config;
+use crate::backup::{self, Backup, BackupError};
+use crate::config::{Config, Restore};
 use crate::error::{CommandError, ErrorCode};
 use crate::store::{Batch, Identity, ProtectionKind, Store, StoreError, StoreHandle};
 use crate::view::ProfileView;
@@ -28,10 +29,17 @@ impl Me {
             Err(empty @ StoreError::Empty { .. }) => {
                 let Some(name) = &config.name else { return Err(empty.into()) };
                 check_name(name).map_err(bad_name)?;
-                Store::create(&config.data, &config.protection)?
+                // A backup that does not open must not leave a store behind.
+                let backup = config.restore.as_ref().map(open_backup).transpose()?;
+                let store = Store::create(&config.data, &config.protection)?;
+                return Self::open_in(store, backup, config, now_ms);
             }
             opened => opened?,
         };
+        Self::open_in(store, None, config, now_ms)
+    }
+
+    fn open_in(store: Store, backup: Option<Backup>, config: &Config, now_ms: u64) -> Result<(Self, Store), CommandError> {
         let protection = store.protection();
         let (me, store) = match store.identity()? {
             Some(identity) => (Self::from_row(&identity, protection, &config.data)?, store),
@@ -42,7 +50,11 @@ impl Me {
                     .as_deref()
                     .ok_or_else(|| CommandError::new(ErrorCode::StoreEmpty, "there is no identity yet; give a name"))?;
                 check_name(name).map_err(bad_name)?;
-                let me = Self::generate(name, protection, now_ms);
+                let me = match (backup, &config.restore) {
+                    (Some(backup), _) => Self::restore(backup, name, protection, now_ms)?,
+                    (None, Some(restore)) => Self::restore(open_backup(restore)?, name, protection, now_ms)?,
+                    (None, None) => Self::generate(name, protection, now_ms),
+                };
                 let mut store = store;
                 store.save_identity(&me.row())?;
                 (me, store)
@@ -64,6 +76,17 @@ impl Me {
         Self { device, account, list, name: name.to_owned(), created_ms: now_ms, protection }
     }
 
+    /// A new device of the person of a backup.
+    fn restore(backup: Backup, name: &str, protection: ProtectionKind, now_ms: u64) -> Result<Self, CommandError> {
+        let device = Arc::new(DeviceKey::from_seed(&random()));
+        let (account, mut list) = (backup.account, backup.list);
+        let mut devices = list.head().devices.clone();
+        devices.push(ListedDevice { device: device.id(), seal_key: device.seal_key() });
+        list.extend(&account, devices, now_ms)
+            .map_err(|_| CommandError::new(ErrorCode::Busy, "The person of this backup has as many devices as can be."))?;
+        Ok(Self { device, account, list, name: name.to_owned(), created_ms: now_ms, protection })
+    }
+
     fn from_row(row: &Identity, protection: ProtectionKind, data: &std::path::Path) -> Result<Self, CommandError> {
         let damaged =
             |_| CommandError::new(ErrorCode::StoreDamaged, format!("the device list in {} does not verify", data.display()));
@@ -78,7 +101,7 @@ impl Me {
         })
     }
 
-    fn row(&self) -> Identity {
+    pub(super) fn row(&self) -> Identity {
         Identity {
             device_seed: *self.device.seed(),
             account_seed: *self.account.seed(),
@@ -124,6 +147,11 @@ impl Me {
             protection: protection.to_owned(),
         }
     }
+}
+
+fn open_backup(restore: &Restore) -> Result<Backup, CommandError> {
+    let refused = |error: BackupError| CommandError::new(ErrorCode::BadRequest, format!("The backup cannot be used: {error}."));
+    backup::open(&restore.sealed, &restore.passphrase).map_err(refused)
 }
 
 fn bad_name(error: impl std::fmt::Display) -> CommandError {

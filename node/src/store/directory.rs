@@ -114,6 +114,24 @@ impl Directory {
         found
     }
 
+    /// Removes what this program keeps in the directory, the key first.
+    pub(crate) fn remove_all(&self) -> io::Result<()> {
+        let gone = |removed: io::Result<()>| match removed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        };
+        for file in [INSECURE_KEY_FILE, STORE_FILE, NEW_STORE_FILE] {
+            gone(fs::remove_file(self.path.join(file)))?;
+        }
+        gone(fs::remove_dir_all(self.path.join(FILES_DIR)))?;
+        for entry in fs::read_dir(&self.path)?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(ASIDE_PREFIX) {
+                gone(fs::remove_dir_all(entry.path()))?;
+            }
+        }
+        sync_dir(&self.path)
+    }
+
     fn new_aside(&self) -> io::Result<PathBuf> {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         for attempt in 0_u32.. {

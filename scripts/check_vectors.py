@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Tries docs/vectors against the specification (docs/PROTOCOL.md) with Python's standard library alone: it shares no line with the code
+that wrote them. Ed25519 is RFC 8032, section 5.1.7; BLAKE3 is the reference for inputs of one chunk (1,024 bytes); codes are hashlib's
+scrypt. What is sealed (presences, frames) is not opened here: those ciphers are not in the library.
+"""
+
+import base64, hashlib, json, pathlib, struct, sys
+
+HERE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "vectors"
+
+# Ed25519 -----------------------------------------------------------------------------------------------------------------------------
+P = 2**255 - 19
+Q = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+I = pow(2, (P - 1) // 4, P)
+
+
+def add(a, b):
+    x, y = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
+    c, d = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
+    e, f, g, h = y - x, d - c, d + c, y + x
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def mul(s, point):
+    out = (0, 1, 1, 0)
+    while s:
+        if s & 1:
+            out = add(out, point)
+        point, s = add(point, point), s >> 1
+    return out
+
+
+def x_of(y, sign):
+    x2 = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(x2, (P + 3) // 8, P)
+    if (x * x - x2) % P:
+        x = x * I % P
+    assert (x * x - x2) % P == 0, "not a point"
+    return P - x if x & 1 != sign else x
+
+
+def point(raw):
+    y = int.from_bytes(raw, "little")
+    sign, y = y >> 255, y & (1 << 255) - 1
+    x = x_of(y, sign)
+    return x, y, 1, x * y % P
+
+
+BASE_Y = 4 * pow(5, P - 2, P) % P
+BASE = (x_of(BASE_Y, 0), BASE_Y, 1, x_of(BASE_Y, 0) * BASE_Y % P)
+
+
+def verifies(key, message, sig):
+    s = int.from_bytes(sig[32:], "little")
+    h = int.from_bytes(hashlib.sha512(sig[:32] + key + message).digest(), "little") % Q
+    left, right = mul(s, BASE), add(point(sig[:32]), mul(h, point(key)))
+    same = (left[0] * right[2] - right[0] * left[2]) % P == 0 and (left[1] * right[2] - right[1] * left[2]) % P == 0
+    return s < Q and same
+
+
+def public(seed):
+    h = hashlib.sha512(seed).digest()
+    a = int.from_bytes(h[:32], "little") & (1 << 254) - 8 | 1 << 254
+    x, y, z, _ = mul(a, BASE)
+    z = pow(z, P - 2, P)
+    x, y = x * z % P, y * z % P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+# BLAKE3, one chunk -------------------------------------------------------------------------------------------------------------------
+IV = [0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19]
+ORDER = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8]
+START, END, ROOT, CONTEXT, MATERIAL = 1, 2, 8, 32, 64
+
+
+def compress(cv, words, length, flags):
+    v = cv + IV[:4] + [0, 0, length, flags]
+
+    def turn(x, n):
+        return (x >> n | x << 32 - n) & 0xFFFFFFFF
+
+    def mix(a, b, c, d, x, y):
+        v[a] = v[a] + v[b] + x & 0xFFFFFFFF
+        v[d] = turn(v[d] ^ v[a], 16)
+        v[c] = v[c] + v[d] & 0xFFFFFFFF
+        v[b] = turn(v[b] ^ v[c], 12)
+        v[a] = v[a] + v[b] + y & 0xFFFFFFFF
+        v[d] = turn(v[d] ^ v[a], 8)
+        v[c] = v[c] + v[d] & 0xFFFFFFFF
+        v[b] = turn(v[b] ^ v[c], 7)
+
+    m = words
+    for turn_number in range(7):
+        for i, (a, b, c, d) in enumerate([(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15), (0, 5, 10, 15), (1, 6, 11, 12),
+                                          (2, 7, 8, 13), (3, 4, 9, 14)]):
+            mix(a, b, c, d, m[2 * i], m[2 * i + 1])
+        m = [m[i] for i in ORDER]
+    return [v[i] ^ v[i + 8] for i in range(8)]
+
+
+def blake3(data, key=IV, flags=0):
+    assert len(data) <= 1024, "more than one chunk"
+    blocks = [data[i:i + 64] for i in range(0, len(data), 64)] or [b""]
+    cv = list(key)
+    for i, block in enumerate(blocks):
+        last = i == len(blocks) - 1
+        mode = flags | (START if i == 0 else 0) | (END | ROOT if last else 0)
+        cv = compress(cv, list(struct.unpack("<16I", block.ljust(64, b"\0"))), len(block), mode)
+    return struct.pack("<8I", *cv)
+
+
+def derive_key(context, material):
+    key = struct.unpack("<8I", blake3(context.encode(), flags=CONTEXT))
+    return blake3(material, key, MATERIAL)
+
+
+# The vectors -------------------------------------------------------------------------------------------------------------------------
+def read(name):
+    return json.loads((HERE / f"{name}.json").read_text())
+
+
+def raw(text):
+    return bytes.fromhex(text)
+
+
+def check(what, holds):
+    global checked
+    checked += 1
+    if not holds:
+        sys.exit(f"{what}: NOT as specified")
+
+
+def check_signed(what, label, room, signer, signed):
+    payload = raw(signed["payload"])
+    check(f"{what}, signature", verifies(raw(signer), label.encode() + b"\0" + raw(room) + payload, raw(signed["sig"])))
+    check(f"{what}, bit of the signature", not verifies(raw(signer), label.encode() + b"\1" + raw(room) + payload, raw(signed["sig"])))
+    if len(payload) <= 1024:
+        check(f"{what}, hash", blake3(payload) == raw(signed["hash"]))
+
+
+def unbase64(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+checked = 0
+check("BLAKE3 of nothing", blake3(b"").hex() == "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262")
+
+codes = read("codes")
+for vector in codes["call"]:
+    out = hashlib.scrypt(raw(vector["epoch_authenticator"]) + raw(vector["room"]), salt=b"conclave call code v1", n=2**14, r=8, p=2, dklen=64)
+    groups = [int.from_bytes(out[i:i + 5], "big") % 10**5 for i in range(0, 30, 5)]
+    check("call code", " ".join(f"{group:05}" for group in groups) == vector["code"])
+
+links = read("links")
+for vector in links["join"]:
+    bytes_ = unbase64(vector["text"].removeprefix("conclave://join/1#"))
+    check("link, checksum", blake3(b"conclave/join/1" + bytes_[:-4])[:4] == bytes_[-4:])
+    check("link, fields", all(raw(vector[key]) in bytes_ for key in ["room", "topic_key", "inviter", "admin", "invite_seed"]))
+    check("link, addresses", all(hint["address"].encode() in bytes_ for hint in vector["hints"]))
+    check("link, invite key", public(raw(vector["invite_seed"])) == raw(vector["invite_key"]))
+for vector in links["device"]:
+    bytes_ = unbase64(vector["text"].removeprefix("conclave://device/1#"))
+    # map(2), 0: bytes(32), 1: bytes(32)
+    check("device code", bytes_[:-4] == b"\xa2\x00\x58\x20" + raw(vector["device"]) + b"\x01\x58\x20" + raw(vector["seal_key"]))
+    check("device code, checksum", derive_key("conclave 2026 linking checksum v1", bytes_[:-4])[:4] == bytes_[-4:])
+
+acl = read("acl")
+check("room of the founding operation", acl["ops"][0]["signed"]["hash"] == acl["room"])
+for op in acl["ops"]:
+    check_signed(f"ACL {op['kind']}", acl["label"], acl["room"], acl["author"], op["signed"])
+for before, op in zip(acl["ops"], acl["ops"][1:]):
+    check("ACL parent", raw(before["signed"]["hash"]) in raw(op["signed"]["payload"]))
+
+oplog = read("oplog")
+for op in oplog["ops"]:
+    check_signed("op", oplog["label"], oplog["room"], oplog["author"], op["signed"])
+    check("op, padding", len(raw(op["signed"]["payload"])) % 256 == 0)
+
+dtls = read("dtls")
+for vector in dtls["bindings"]:
+    role = {"offer": b"\0", "answer": b"\1"}[vector["role"]]
+    parts = [vector["call"], vector["signer"], vector["peer"], vector["fingerprint"]]
+    signed = b"".join(map(raw, parts)) + role + raw(vector["peer_nonce"])
+    check("binding", signed == raw(vector["signed"]))
+    check("binding, signature", verifies(raw(vector["signer"]), dtls["label"].encode() + b"\0" + raw(dtls["room"]) + signed, raw(vector["sig"])))
+
+sframe = read("sframe")
+for vector in sframe["key_ids"]:
+    session = int.from_bytes(raw(vector["session"])[:2], "big")
+    check("key id", session << 18 | vector["leaf"] << 8 | vector["epoch"] & 0xFF == vector["kid"])
+for vector in sframe["frames"]:
+    # RFC 9605, 4.3: X=1 and the length of the key id less one, Y=0 and the counter, which is below 8.
+    kid = sframe["kid"].to_bytes((sframe["kid"].bit_length() + 7) // 8, "big")
+    header = bytes([0x80 | len(kid) - 1 << 4 | vector["counter"]]) + kid
+    check("frame, header", raw(vector["sealed"]).startswith(header))
+    check("frame, length", len(raw(vector["sealed"])) == len(header) + len(raw(vector["frame"])) + 16)
+
+session = read("session")
+given = session["session"]
+made = derive_key("conclave 2026 session id v1", raw(session["room"]) + raw(given["writer"]) + raw(given["random"]))
+check("session id", made == raw(given["id"]))
+shown = derive_key("conclave 2026 session authenticator v1", raw(session["authenticator"]["epoch_authenticator"]))
+check("authenticator", shown == raw(session["authenticator"]["shown"]))
+for message in session["messages"]:
+    check_signed(message["label"], message["label"], session["room"], message["signer"], message["signed"])
+
+print(f"{checked} checks of docs/vectors hold")
