@@ -25,7 +25,7 @@ pub const MAX_DOCUMENTS: usize = 1024;
 const MAX_EARLY: usize = 1024;
 
 /// A page as the board lists it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PageInfo {
     /// Which.
     pub page: PageId,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Most points of one element.
 pub const MAX_POINTS: usize = 10_000;
 /// Longest packed geometry, in bytes.
-pub(crate) const MAX_GEOMETRY: usize = 32 * 1024;
+pub const MAX_GEOMETRY: usize = 32 * 1024;
 /// Farthest any coordinate lies from the origin of its page, in px.
 pub const MAX_COORDINATE: f32 = 1_000_000.0;
 /// Steps of a packed coordinate in one px.
@@ -108,7 +108,7 @@ impl Rect {
 
 /// Geometry that cannot be packed or read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum GeometryError {
+pub enum GeometryError {
     /// Over [`MAX_POINTS`] or [`MAX_GEOMETRY`].
     #[error("too many points")]
     TooLarge,
@@ -122,7 +122,7 @@ pub(crate) enum GeometryError {
 
 /// Packs points: a byte of flags (1: with pressure), the count, then a column each of x, y and pressure as differences to the one before,
 /// zigzag in LEB128; coordinates in eighths of a px, pressure in 255ths.
-pub(crate) fn pack(points: &[Point]) -> Result<Vec<u8>, GeometryError> {
+pub fn pack(points: &[Point]) -> Result<Vec<u8>, GeometryError> {
     if points.len() > MAX_POINTS {
         return Err(GeometryError::TooLarge);
     }
@@ -141,7 +141,7 @@ pub(crate) fn pack(points: &[Point]) -> Result<Vec<u8>, GeometryError> {
 }
 
 /// Reads packed points. Every byte is accounted for, every coordinate finite and in range.
-pub(crate) fn unpack(bytes: &[u8]) -> Result<Vec<Point>, GeometryError> {
+pub fn unpack(bytes: &[u8]) -> Result<Vec<Point>, GeometryError> {
     if bytes.len() > MAX_GEOMETRY {
         return Err(GeometryError::TooLarge);
     }

@@ -60,11 +60,13 @@ impl Kind {
         Self::Frame,
     ];
 
-    pub(crate) fn code(self) -> u64 {
+    /// Its number in the document.
+    pub fn code(self) -> u64 {
         self as u64
     }
 
-    pub(crate) fn from_code(code: u64) -> Option<Self> {
+    /// The kind of a number.
+    pub fn from_code(code: u64) -> Option<Self> {
         Self::ALL.get(usize::try_from(code).ok()?).copied()
     }
 
@@ -368,7 +370,8 @@ impl Style {
         (0.0..=MAX_WIDTH).contains(&self.width) && (1.0..=MAX_FONT).contains(&self.font_size) && self.opacity <= 100
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// As it stands in the document: a CBOR map of what differs from [`Style::default`].
+    pub fn encode(&self) -> Vec<u8> {
         fn differs<T: PartialEq>(value: T, default: T) -> Option<T> {
             (value != default).then_some(value)
         }
@@ -389,7 +392,8 @@ impl Style {
         minicbor::to_vec(&packed).unwrap_or_default()
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Reads one; `None` where a number is out of range.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         let packed: PackedStyle = decode_cbor(bytes, MAX_STYLE)?;
         let plain = Self::default();
         let style = Self {

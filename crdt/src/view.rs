@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, RTree};
+use serde::{Deserialize, Serialize};
 
 use crate::geometry::{Point, Rect};
 use crate::id::{ElementId, PageId};
@@ -16,14 +17,34 @@ use crate::shape::{Binding, Element, Hold, Kind};
 type Spot = GeomWithData<Rectangle<[f32; 2]>, ElementId>;
 
 /// What changed on a page.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PageDelta {
     /// Where.
     pub page: PageId,
     /// Elements that are new or look different, as they now are.
+    #[serde(with = "shared")]
     pub changed: Vec<Arc<Element>>,
     /// Elements that are gone.
     pub removed: Vec<ElementId>,
+}
+
+/// Shared elements as plain ones.
+pub mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::shape::Element;
+
+    /// For `#[serde(with)]`.
+    pub fn serialize<S: Serializer>(elements: &[Arc<Element>], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(elements.iter().map(AsRef::as_ref))
+    }
+
+    /// For `#[serde(with)]`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Arc<Element>>, D::Error> {
+        Ok(Vec::<Element>::deserialize(deserializer)?.into_iter().map(Arc::new).collect())
+    }
 }
 
 impl PageDelta {
@@ -45,7 +66,8 @@ pub struct PageView {
 }
 
 impl PageView {
-    pub(crate) fn from_elements(elements: Vec<Arc<Element>>) -> Self {
+    /// Of elements in any order.
+    pub fn from_elements(elements: Vec<Arc<Element>>) -> Self {
         let mut view = Self::default();
         let spots = elements.iter().map(spot).collect();
         view.places = RTree::bulk_load(spots);

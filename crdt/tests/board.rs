@@ -4,6 +4,8 @@
 mod convergence;
 #[path = "board/editing.rs"]
 mod editing;
+#[path = "board/interchange.rs"]
+mod interchange;
 #[path = "board/support.rs"]
 mod support;
 #[path = "board/undo.rs"]
