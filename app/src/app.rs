@@ -13,6 +13,7 @@ use crate::screen::dialogs::{DialogView, dialog_ui};
 use crate::screen::lobby::{LobbyView, lobby_ui};
 use crate::screen::rooms::{RoomsView, rooms_ui};
 use crate::screen::welcome::{WelcomeView, welcome_ui};
+use crate::state::dialog::Dialog;
 use crate::state::{AppState, Effect, Launch, Place};
 use crate::text::Text;
 use crate::texture::Textures;
@@ -75,6 +76,10 @@ impl App {
     pub fn draw(&mut self, ui: &mut Ui) {
         let ctx = ui.ctx().clone();
         let mut intents = self.keys(&ctx);
+        if matches!(self.state.dialog, Some(Dialog::Person { .. })) {
+            let dropped = ctx.input(|input| input.raw.dropped_files.first().and_then(|file| file.path.clone()));
+            intents.extend(dropped.map(|path| Intent::Scanned(crate::scan::code_in_file(&path))));
+        }
         let mut draw = Draw {
             text: &self.state.text,
             textures: &mut self.textures,

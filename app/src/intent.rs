@@ -110,7 +110,12 @@ pub enum Intent {
     Edit(RoomId, OpHash),
     EditLast(RoomId),
     CancelCompose(RoomId),
-    React { room: RoomId, message: OpHash, emoji: String, on: bool },
+    React {
+        room: RoomId,
+        message: OpHash,
+        emoji: String,
+        on: bool,
+    },
     LoadOlder(RoomId),
     Seen(RoomId, OpHash),
     ToggleSearch(RoomId),
@@ -119,16 +124,43 @@ pub enum Intent {
     CopyText(String),
 
     // People
-    Approve { room: RoomId, device: DeviceId },
-    Refuse { room: RoomId, device: DeviceId },
-    SetRole { room: RoomId, device: DeviceId, role: RoleView },
-    ShowPerson { room: RoomId, device: DeviceId },
-    Verify { room: RoomId, device: DeviceId },
-    AcceptKey { room: RoomId, device: DeviceId },
-    Unverify { room: RoomId, device: DeviceId },
+    Approve {
+        room: RoomId,
+        device: DeviceId,
+    },
+    Refuse {
+        room: RoomId,
+        device: DeviceId,
+    },
+    SetRole {
+        room: RoomId,
+        device: DeviceId,
+        role: RoleView,
+    },
+    ShowPerson {
+        room: RoomId,
+        device: DeviceId,
+    },
+    Verify {
+        room: RoomId,
+        device: DeviceId,
+    },
+    /// What a picture said that was dropped on a person; nothing where it has no code.
+    Scanned(Option<String>),
+    AcceptKey {
+        room: RoomId,
+        device: DeviceId,
+    },
+    Unverify {
+        room: RoomId,
+        device: DeviceId,
+    },
     InviteChoice(InviteChoice),
     MakeInvite(RoomId),
-    CloseInvite { room: RoomId, invite: OpHash },
+    CloseInvite {
+        room: RoomId,
+        invite: OpHash,
+    },
     Ask(Confirm),
     Confirmed,
 
@@ -137,7 +169,10 @@ pub enum Intent {
     CloseLobby,
     LobbyMic(bool),
     LobbyCamera(bool),
-    ChooseDevice { kind: MediaKind, spec: String },
+    ChooseDevice {
+        kind: MediaKind,
+        spec: String,
+    },
     EnterCall,
     ShowCall,
     ShowRooms,

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod first_frame;
 pub mod intent;
 pub mod keys;
+pub mod scan;
 pub mod screen;
 pub mod state;
 pub mod text;

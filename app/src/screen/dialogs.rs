@@ -350,6 +350,7 @@ fn verify_ui(ui: &mut Ui, view: &PersonView, draw: &mut Draw<'_>) {
         ui.vertical(|ui| code_ui(ui, &title, &compare.lines));
     });
     muted(ui, &draw.t("code-pairwise-more"));
+    muted(ui, &draw.t("scan-drop"));
     ui.horizontal(|ui| {
         if view.verified {
             if Button::new(Tone::Secondary, &draw.t("verify-clear")).small().show(ui).clicked() {

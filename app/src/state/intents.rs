@@ -187,6 +187,14 @@ impl AppState {
                 }
             }
             Intent::Verify { room, device } => return plain(Command::VerifyConfirm { room, device, scanned: None }),
+            Intent::Scanned(text) => {
+                let Some(Dialog::Person { room, device, .. }) = self.dialog else { return Vec::new() };
+                let Some(text) = text else {
+                    self.toasts.push(Tone::Bad, self.text.t("scan-nothing"), None, None, self.now_ms);
+                    return Vec::new();
+                };
+                return plain(Command::VerifyConfirm { room, device, scanned: Some(text) });
+            }
             Intent::AcceptKey { room, device } => return plain(Command::VerifyAccept { room, device }),
             Intent::Unverify { room, device } => return plain(Command::VerifyClear { room, device }),
             Intent::InviteChoice(choice) => {

@@ -53,3 +53,28 @@ fn a_person_is_verified_and_not_any_more_and_a_changed_key_is_explained() {
     assert!(window.commands().contains(&Command::VerifyAccept { room: DESIGN, device }));
     assert!(!window.says("Somebody with another key"));
 }
+
+#[test]
+fn a_scanned_code_is_compared_with_the_person_that_is_open() {
+    let mut window = Window::open(lively(), StorePresence::Present(KeptBy::Keyring));
+    window.want(Intent::SelectRoom(DESIGN));
+    let device = window.state().room(DESIGN).unwrap().members.iter().find(|member| member.device != ME).unwrap().device;
+    let scanned = |window: &Window| -> Vec<Command> {
+        let scans = |command: &Command| matches!(command, Command::VerifyConfirm { scanned: Some(_), .. });
+        window.commands().into_iter().filter(scans).collect()
+    };
+    let mut sent = Vec::new();
+    window.want(Intent::Scanned(Some("conclave://verify/1#early".into())));
+    window.want(Intent::ShowPerson { room: DESIGN, device });
+    window.settle();
+    sent.extend(scanned(&window));
+    assert!(sent.is_empty(), "nobody was open");
+    window.want(Intent::Scanned(Some("conclave://verify/1#x".into())));
+    window.settle();
+    sent.extend(scanned(&window));
+    let text = Some("conclave://verify/1#x".into());
+    assert_eq!(sent, [Command::VerifyConfirm { room: DESIGN, device, scanned: text }]);
+    window.want(Intent::Scanned(None));
+    window.settle();
+    assert!(window.says("There is no code in that picture."));
+}
