@@ -30,6 +30,8 @@ use conclave_protocol::session::message::{
     AppFrame, Claim, CommitFrame, JoinReq, Presence, SessionFrame, Statement, UpdateFrame, WelcomeFrame,
 };
 use conclave_protocol::session::{Acl, Phase, Session, SessionConfig, SessionOutput};
+use conclave_protocol::swarm::manifest::{Manifest, decode_table};
+use conclave_protocol::swarm::wire::{Control, Data};
 use conclave_protocol::wire::{FrameDecoder, Signed, decode, decode_within, encode, encode_frame};
 
 /// Takes whatever bytes there are.
@@ -56,6 +58,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("room_proof", room_proof),
     ("depacketizer", depacketizer),
     ("jitter", jitter),
+    ("file_manifest", file_manifest),
+    ("file_talk", file_talk),
     ("session_frame", session_frame),
     ("session_talk", session_talk),
     ("signed_input", signed_input),
@@ -586,3 +590,53 @@ impl rand_core::TryRng for Counting {
 }
 
 impl rand_core::TryCryptoRng for Counting {}
+
+/// A manifest and the table behind it: what is taken is encoded to what it was read from, and adds up.
+pub fn file_manifest(data: &[u8]) {
+    let (first, rest) = data.split_first().map_or((0, data), |(first, rest)| (*first, rest));
+    if first & 1 == 0 {
+        if let Ok(manifest) = Manifest::decode(rest) {
+            assert!(Manifest::decode(&encode(&manifest)).is_ok_and(|again| again == manifest));
+            let layout = manifest.layout();
+            let chunks = layout.chunks();
+            assert_eq!((0..chunks.min(3)).all(|index| layout.len(index) > 0), true);
+            assert_eq!(layout.len(chunks), 0);
+        }
+        return;
+    }
+    // A table for a folder of exactly these bytes.
+    let folder = conclave_protocol::swarm::manifest::Folder { table_len: rest.len() as u64, files: u32::from(first >> 1) };
+    let manifest = Manifest {
+        version: [0; 16],
+        key: [0; 32],
+        name: "x".to_owned(),
+        size: rest.len() as u64 + 9,
+        chunk: 256 * 1024,
+        pages: Vec::new(),
+        plain: [0; 32],
+        folder: Some(folder),
+        inline: None,
+    };
+    if let Ok(entries) = decode_table(rest, &manifest) {
+        assert_eq!(entries.iter().map(|entry| entry.size).sum::<u64>(), 9);
+    }
+}
+
+/// Words of both streams of files, and what they say is held.
+pub fn file_talk(data: &[u8]) {
+    if let Ok(word) = Control::decode(data) {
+        if let Control::Hello { held, .. } = &word
+            && let Some(have) = held.read(4096)
+        {
+            assert!(have.count() <= 4096);
+            assert_eq!(have.iter().count(), have.count() as usize);
+        }
+        if !matches!(word, Control::Unknown(_)) {
+            assert_eq!(Control::decode(&word.encode()), Ok(word));
+        }
+    }
+    if let Ok(data) = Data::decode(data) {
+        let bytes = data.encode();
+        assert_eq!(Data::decode(&bytes).as_ref(), Ok(&data));
+    }
+}

@@ -116,6 +116,10 @@ bytes_id!(
     OpHash, 32, "op:"
 );
 bytes_id!(
+    /// A shared file: the hash of the operation that shared it.
+    FileId, 32, "file:"
+);
+bytes_id!(
     /// One call of a room, from the first who joins to the last who leaves. Random.
     CallId, 16, "call:"
 );

@@ -19,6 +19,7 @@ pub mod negotiation;
 pub mod proof;
 pub mod room;
 pub mod session;
+pub mod swarm;
 pub mod verification;
 pub mod wire;
 

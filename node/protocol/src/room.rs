@@ -189,6 +189,8 @@ pub struct Operation {
     pub incarnation: u64,
     /// Within the incarnation.
     pub seq: u64,
+    /// By the author's clock, UTC.
+    pub time_ms: u64,
     /// Its body kind.
     pub kind: u32,
     /// Opaque here.
@@ -434,6 +436,13 @@ impl Room {
         nodes.into_iter().map(operation).collect()
     }
 
+    /// Those of some kinds, in the same order.
+    pub fn operations_of(&self, kinds: core::ops::RangeInclusive<u32>) -> Vec<Operation> {
+        let mut nodes: Vec<&OpNode> = self.ops.nodes().filter(|node| node.valid && kinds.contains(&node.op.kind)).collect();
+        nodes.sort_by_key(|node| node.key());
+        nodes.into_iter().map(operation).collect()
+    }
+
     /// One of them.
     pub fn operation(&self, id: &OpHash) -> Option<Operation> {
         self.ops.get(id).filter(|node| node.valid && node.op.kind >= FIRST_KIND_BEYOND_CHAT).map(operation)
@@ -502,6 +511,7 @@ fn operation(node: &OpNode) -> Operation {
         author: id.device,
         incarnation: id.incarnation,
         seq: id.seq,
+        time_ms: node.op.time_ms,
         kind: node.op.kind,
         body: node.body(),
     }
