@@ -3,6 +3,7 @@
 mod args;
 mod client;
 mod converse;
+mod files;
 pub mod json;
 mod oneshot;
 mod render;
@@ -119,6 +120,7 @@ async fn carry_out(arguments: Arguments) -> Result<Option<Output>, Failure> {
                 Typed::Wipe { everything } => Box::pin(oneshot::wipe(&mut client, everything)).await,
                 Typed::Room(room) => Box::pin(oneshot::room(&mut client, room, linger)).await,
                 Typed::Verify(verify) => Box::pin(oneshot::verify(&mut client, verify)).await,
+                Typed::File(file) => Box::pin(files::file(&mut client, file, linger)).await,
                 Typed::Chat(chat) => Box::pin(oneshot::chat(&mut client, chat, linger)).await,
                 Typed::Run(_) | Typed::Init { .. } | Typed::Passphrase { .. } | Typed::Devices => {
                     Err(Failure::usage("not a command of its own"))

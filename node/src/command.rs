@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use conclave_protocol::id::{DeviceId, OpHash, RoomId};
+use conclave_protocol::id::{DeviceId, FileId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{
-    DiagnosisView, InviteView, MediaDeviceView, MessageView, OwnDeviceView, PeerView, ProfileView, RoleView, RoomView, StateView,
+    DiagnosisView, FileView, InviteView, MediaDeviceView, MessageView, OwnDeviceView, PeerView, ProfileView, RoleView, RoomView,
+    StateView,
     VerificationView,
 };
 
@@ -150,6 +151,43 @@ pub enum Command {
     #[serde(rename = "chat.mark_read")]
     ChatMarkRead { room: RoomId, message: OpHash },
 
+    /// Shares a file or a folder of this device. Answered once it was read and hashed; progress comes as `file.hashing` events.
+    #[serde(rename = "file.share")]
+    FileShare { room: RoomId, path: PathBuf },
+    /// The files of a room, the newest last.
+    #[serde(rename = "file.list")]
+    FileList { room: RoomId },
+    /// Fetches a file; progress comes as `file.changed` events.
+    #[serde(rename = "file.get")]
+    FileGet {
+        room: RoomId,
+        file: FileId,
+        /// The folder into which it goes; the person's downloads, where absent.
+        #[serde(default)]
+        to: Option<PathBuf>,
+    },
+    #[serde(rename = "file.pause")]
+    FilePause { room: RoomId, file: FileId },
+    #[serde(rename = "file.resume")]
+    FileResume { room: RoomId, file: FileId },
+    /// Fetches it no more, and removes what was fetched so far.
+    #[serde(rename = "file.cancel")]
+    FileCancel { room: RoomId, file: FileId },
+    /// Takes a share back: one's own, or any as an admin. Files that people have stay with them.
+    #[serde(rename = "file.remove")]
+    FileRemove { room: RoomId, file: FileId },
+    /// Keeps the sealed chunks of a file and serves them, without the file itself.
+    #[serde(rename = "file.seed")]
+    FileSeed { room: RoomId, file: FileId },
+    /// How fast files may go, in KiB a second; without a limit where absent.
+    #[serde(rename = "file.limits")]
+    FileLimits {
+        #[serde(default)]
+        up_kib: Option<u64>,
+        #[serde(default)]
+        down_kib: Option<u64>,
+    },
+
     /// Enters the room's call, or begins it. Nothing is sent that is not named here.
     #[serde(rename = "call.join")]
     CallJoin {
@@ -261,6 +299,8 @@ pub enum Reply {
     OwnDevices { own_devices: Vec<OwnDeviceView>, version: u64 },
     Code { code: String },
     Backup { backup: String },
+    File { file: FileView },
+    Files { files: Vec<FileView> },
     Setting { value: Option<String> },
     Done {},
 }

@@ -5,6 +5,7 @@ mod calls;
 mod chat;
 mod commands;
 mod devices;
+mod files;
 mod identity;
 mod joins;
 mod links;
@@ -64,6 +65,7 @@ pub(crate) async fn spawn(
     pictures: PictureSlots,
 ) -> Result<(), CommandError> {
     let data = config.data.clone();
+    let files_dir = config.data.join("files");
     let net_config = NetConfig { listen: config.listen.clone(), mdns: config.mdns };
     let opened = tokio::task::spawn_blocking(move || {
         let (me, store) = Me::open(&config, now_ms())?;
@@ -111,6 +113,7 @@ pub(crate) async fn spawn(
         joins: Joins::default(),
         calls: calls::Calls::new(pictures),
         verification: Verification::new(marks),
+        files: files::Files::start(files_dir),
         me,
         store,
         data,
@@ -173,6 +176,7 @@ struct Driver {
     joins: Joins,
     calls: calls::Calls,
     verification: Verification,
+    files: files::Files,
     peers: BTreeMap<DeviceId, PeerState>,
     /// Where this device listens.
     listening: Vec<String>,
@@ -189,6 +193,7 @@ struct Driver {
 impl Driver {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut net_events: mpsc::Receiver<NetEvent>) {
         self.share_secrets();
+        self.begin_files().await;
         let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         for room in rooms {
             self.reach_members(room).await;
@@ -217,6 +222,7 @@ impl Driver {
                 Some(from) = self.links.inbox.recv() => self.handle_link(from).await,
                 Some(event) = self.calls.mesh_events.recv() => self.handle_mesh(event),
                 Some(done) = self.calls.done.recv() => self.handle_media_done(done),
+                Some(from) = self.files.next() => self.handle_files(from).await,
                 Some(done) = self.verification.done() => self.handle_code_done(done).await,
                 _ = tick.tick() => self.handle_tick().await,
                 () = tokio::time::sleep_until(sessions_due.into()) => self.handle_sessions_tick(),
@@ -225,6 +231,7 @@ impl Driver {
                     self.handle_call_tick();
                 }
             }
+            self.tell_files().await;
             self.tell_changes();
         }
         self.shut_down(farewell, wipe).await;
@@ -234,6 +241,7 @@ impl Driver {
         self.leave_for_good().await;
         let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         rooms.into_iter().for_each(|room| self.leave_session(room));
+        self.files.stop().await;
         self.net.shutdown().await;
         let mut closed = self.store.close().await;
         if wipe {
@@ -286,15 +294,20 @@ impl Driver {
                     match key.name {
                         StreamName::Room => self.greet(id),
                         StreamName::Live => self.greet_live(id),
-                        StreamName::Knock => {}
+                        StreamName::Knock | StreamName::File | StreamName::FileData => {}
                     }
                 }
+            }
+            FromLink::FileUp { id, key, opened_here, proved_by, reader, writer } => {
+                self.handle_file_link(id, key, (opened_here, proved_by), reader, writer).await;
             }
             FromLink::Frame { id, frame } => match self.links.get(id).map(|link| link.key.name) {
                 Some(StreamName::Room) => self.handle_room_frame(id, &frame).await,
                 Some(StreamName::Live) => self.handle_live_frame(id, &frame).await,
                 // Streams of those who knock, and of this device's own knocks, are no links of a room.
-                Some(StreamName::Knock) | None => self.handle_knock_frame(id, &frame).await,
+                Some(StreamName::Knock | StreamName::File | StreamName::FileData) | None => {
+                    self.handle_knock_frame(id, &frame).await
+                }
             },
             FromLink::Down { id } => match self.links.handle_down(id) {
                 Some((key, was_online)) => self.handle_link_down(key, was_online).await,
@@ -316,6 +329,7 @@ impl Driver {
         // The connection may stand: then the stream is opened again.
         if self.peers.get(&key.device).is_some_and(|peer| peer.connected) {
             self.wish_links(key.device);
+            self.reach_for_files(key.room);
         }
     }
 

@@ -86,6 +86,24 @@ codes! {
     PeerVersion = "peer_version" / 3,
     /// The keys are not the same on both sides: another person's code, or someone stands in between.
     CodeMismatch = "code_mismatch" / 3,
+    /// No such file in the room.
+    UnknownFile = "unknown_file" / 1,
+    /// What was shared was changed: nothing of it is sent any more.
+    FileStale = "file_stale" / 1,
+    /// What was shared is not where it was.
+    FileGone = "file_gone" / 1,
+    /// A name, kind or size that cannot be shared, or a link where a file was to be written.
+    FileRefused = "file_refused" / 1,
+    /// The disk refused for another reason.
+    FileFailed = "file_failed" / 1,
+    /// There is not enough space for the file.
+    DiskFull = "disk_full" / 1,
+    /// The folder into which the file was to go is gone.
+    TargetGone = "target_gone" / 1,
+    /// The system does not let this program read or write there.
+    PermissionDenied = "permission_denied" / 1,
+    /// The drive does not answer.
+    DriveGone = "drive_gone" / 1,
     /// The room's call is as full as a mesh can be.
     CallFull = "call_full" / 3,
     /// This device is in no call.

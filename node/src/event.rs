@@ -1,10 +1,10 @@
 //! What happened. One variant is one JSON line out, `{"v":1,"event":"member.joined",…}`.
 
-use conclave_protocol::id::{DeviceId, OpHash, RoomId};
+use conclave_protocol::id::{DeviceId, FileId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{
-    CallView, ErrorView, JoinView, KnockView, MediaDeviceView, MessageView, PeerView, ProfileView, RoomView, StreamKind,
+    CallView, ErrorView, FileView, JoinView, KnockView, MediaDeviceView, MessageView, PeerView, ProfileView, RoomView, StreamKind,
 };
 
 /// It happened.
@@ -55,6 +55,16 @@ pub enum Event {
     /// Messages came that belong before others already shown: read again.
     #[serde(rename = "chat.reordered")]
     ChatReordered { room: RoomId },
+
+    /// A file of a room as it now is; also sent when it appears. While it moves, at most four a second.
+    #[serde(rename = "file.changed")]
+    FileChanged { room: RoomId, file: FileView },
+    /// It is no more in the room.
+    #[serde(rename = "file.removed")]
+    FileRemoved { room: RoomId, file: FileId },
+    /// A file of this device is being read, to be shared.
+    #[serde(rename = "file.hashing")]
+    FileHashing { room: RoomId, path: String, done: u64, size: u64 },
 
     /// The call this device is in, as it now is. At most ten a second.
     #[serde(rename = "call.changed")]

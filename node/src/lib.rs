@@ -10,6 +10,7 @@ pub mod config;
 mod driver;
 pub mod error;
 pub mod event;
+mod files;
 pub mod handle;
 pub mod net;
 pub mod pictures;

@@ -41,11 +41,15 @@ pub enum StreamName {
     Room,
     /// Presence and call signals of one room, between members.
     Live,
+    /// What is said about the files of one room, between members.
+    File,
+    /// Sealed chunks of the files of one room.
+    FileData,
 }
 
 impl StreamName {
     /// Every stream, in the order in which they are offered.
-    pub const ALL: [Self; 3] = [Self::Room, Self::Live, Self::Knock];
+    pub const ALL: [Self; 5] = [Self::Room, Self::Live, Self::File, Self::FileData, Self::Knock];
 
     /// The name on the wire: `/conclave/<name>/<major>`.
     pub const fn as_str(self) -> &'static str {
@@ -53,6 +57,8 @@ impl StreamName {
             Self::Knock => "/conclave/knock/1",
             Self::Room => "/conclave/room/1",
             Self::Live => "/conclave/live/1",
+            Self::File => "/conclave/file/1",
+            Self::FileData => "/conclave/file-data/1",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the node shows: plain values that a person's screen or a script reads. No secrets, no handles.
 
-use conclave_protocol::id::{AccountId, CallId, DeviceId, OpHash, RoomId};
+use conclave_protocol::id::{AccountId, CallId, DeviceId, FileId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 
 /// This device and the person who owns it.
@@ -386,4 +386,57 @@ pub struct StateView {
     pub joins: Vec<JoinView>,
     pub call: Option<CallView>,
     pub peers: Vec<PeerView>,
+}
+
+/// Where a shared file stands on this device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileState {
+    /// Nothing of it is here.
+    Offered,
+    /// It is being fetched, or waits for somebody who has it.
+    Fetching,
+    Paused,
+    /// It is whole here, and others may fetch it here.
+    Complete,
+    /// Its sealed chunks are whole here.
+    Sealed,
+    /// It cannot go on: see `error`.
+    Stopped,
+}
+
+/// A file or folder that is shared in a room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileView {
+    pub file: FileId,
+    /// Safe to show and to write.
+    pub name: String,
+    /// What whoever shared it called it, where that was not safe: for a program to compare, never to show as it is.
+    pub given_name: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    /// How many files a folder holds; absent for a file.
+    pub files: Option<u32>,
+    pub author: DeviceId,
+    pub author_name: String,
+    pub shared_ms: u64,
+    pub mine: bool,
+    pub state: FileState,
+    /// Where it is here, or is to go.
+    pub path: Option<String>,
+    /// Bytes here, each checked.
+    pub done: u64,
+    /// Bytes a second that come in, and that go out to others.
+    pub down: u64,
+    pub up: u64,
+    /// Time that is left at this speed; absent where nothing comes.
+    pub left_s: Option<u64>,
+    /// Members it is fetched from now, and those of them who have all of it.
+    pub peers: u32,
+    pub seeders: u32,
+    /// Bytes that went out to others in this run.
+    pub sent: u64,
+    /// A digit for each part of it, from 0 for nothing to 9 for all; empty where nothing moves.
+    pub map: String,
+    pub error: Option<ErrorView>,
 }

@@ -120,6 +120,9 @@ pub(crate) enum Command {
     /// Chat: send, read, search, change.
     #[command(subcommand)]
     Chat(ChatCommand),
+    /// Files of a room: share, list, get, pause, resume, cancel, remove, seed.
+    #[command(subcommand)]
+    File(FileCommand),
     /// Runs the node until Ctrl-C, a termination signal, --for, or (with --json) the end of standard input.
     #[command(
         after_help = "Examples:\n  conclave-node run\n  conclave-node run --json\n  conclave-node run --room Kitchen --call --camera test --mic \
@@ -373,6 +376,58 @@ pub(crate) enum ChatCommand {
         /// Takes it away.
         #[arg(long)]
         off: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FileCommand {
+    /// Shares a file or a folder. Others fetch it from here while a node runs (`conclave-node run`).
+    #[command(
+        after_help = "Examples:\n  conclave-node file share Kitchen report.pdf\n  conclave-node file share Kitchen ~/photos"
+    )]
+    Share { room: String, path: PathBuf },
+    /// Lists the files of a room.
+    List { room: String },
+    /// Fetches a file, and waits until it is there.
+    #[command(
+        after_help = "Examples:\n  conclave-node file get Kitchen report.pdf\n  conclave-node file get Kitchen file:k7xq2 --to /tmp --wait 0"
+    )]
+    Get {
+        room: String,
+        file: String,
+        /// The folder into which it goes [default: the system's folder for downloads].
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+        /// Gives up waiting after this time, in seconds; the file is fetched on while a node runs. 0 does not wait.
+        #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+        wait: u64,
+    },
+    /// Fetches a file no further until it is resumed. What is here of it stays.
+    Pause { room: String, file: String },
+    /// Goes on fetching, after a pause or after what stopped it was put right.
+    Resume { room: String, file: String },
+    /// Fetches a file no more, and removes what was fetched so far.
+    Cancel { room: String, file: String },
+    /// Takes a share back: one's own, or any as an admin. Those who have the file keep it.
+    Remove { room: String, file: String },
+    /// Keeps the sealed chunks of a file and serves them to others, without the file itself.
+    #[command(after_help = "Example:\n  conclave-node file seed Kitchen report.pdf")]
+    Seed {
+        room: String,
+        file: String,
+        /// Gives up waiting after this time, in seconds. 0 does not wait.
+        #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+        wait: u64,
+    },
+    /// Sets how fast files may go, in KiB a second; without a limit where an option is left out.
+    #[command(after_help = "Examples:\n  conclave-node file limits --up 500\n  conclave-node file limits        (no limits)")]
+    Limits {
+        /// To others.
+        #[arg(long, value_name = "KIB")]
+        up: Option<u64>,
+        /// From others.
+        #[arg(long, value_name = "KIB")]
+        down: Option<u64>,
     },
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::person::{backup, device, restore, wipe};
-use super::args::{ChatCommand, DeviceCommand, RoomCommand, VerifyCommand};
+use super::args::{ChatCommand, DeviceCommand, FileCommand, RoomCommand, VerifyCommand};
 use super::client::{Client, Failure, part};
 use super::{render, select};
 use crate::command::Command;
@@ -42,6 +42,7 @@ pub(crate) fn needs_network(command: &super::args::Command) -> bool {
         Typed::Id { rename } => rename.is_some(),
         Typed::Diagnose { .. } | Typed::Run(_) => true,
         Typed::Room(room) => !matches!(room, RoomCommand::Create { .. } | RoomCommand::List | RoomCommand::Show { .. }),
+        Typed::File(file) => !matches!(file, FileCommand::List { .. } | FileCommand::Limits { .. }),
         Typed::Chat(chat) => !matches!(chat, ChatCommand::Read { .. } | ChatCommand::Search { .. }),
     }
 }
@@ -321,7 +322,13 @@ async fn leave(client: &mut Client, room: RoomId, linger: Duration) -> Result<Va
     Ok(json)
 }
 
-async fn done(client: &mut Client, command: Command, room: RoomId, linger: Duration, text: &str) -> Result<Output, Failure> {
+pub(crate) async fn done(
+    client: &mut Client,
+    command: Command,
+    room: RoomId,
+    linger: Duration,
+    text: &str,
+) -> Result<Output, Failure> {
     let json = client.ask(command).await?;
     be_heard(client, room, linger).await?;
     Ok(Output { json, text: format!("{text}\n") })
@@ -329,7 +336,7 @@ async fn done(client: &mut Client, command: Command, room: RoomId, linger: Durat
 
 /// A node that was opened for this command alone stays until someone of the room was there to hear it, but not for long.
 /// Whether someone was.
-async fn be_heard(client: &mut Client, room: RoomId, linger: Duration) -> Result<bool, Failure> {
+pub(crate) async fn be_heard(client: &mut Client, room: RoomId, linger: Duration) -> Result<bool, Failure> {
     if !client.is_own() || linger.is_zero() {
         return Ok(true);
     }

@@ -13,4 +13,4 @@ mod text;
 pub(crate) use chat::{found, messages};
 pub(crate) use events::{event, join};
 pub(crate) use rooms::{devices, diagnosis, invite, links, profile, qr, room, rooms, verification};
-pub(crate) use text::{clean, short};
+pub(crate) use text::{clean, short, table};

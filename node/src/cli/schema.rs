@@ -10,7 +10,7 @@ use super::json::{self, Ask, Line};
 use crate::command::{Command, Reply};
 use crate::error::ErrorCode;
 use crate::event::{Event, LeaveReason};
-use crate::view::{LinkState, MediaKind, RoleView, SessionPhase, StreamKind};
+use crate::view::{FileState, LinkState, MediaKind, RoleView, SessionPhase, StreamKind};
 
 const PAGE: &str = include_str!("../../../docs/AUTOMATION.md");
 
@@ -127,6 +127,8 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::OwnDevices { .. } => "own_devices",
         Reply::Code { .. } => "code",
         Reply::Backup { .. } => "backup",
+        Reply::File { .. } => "file",
+        Reply::Files { .. } => "files",
         Reply::Setting { .. } => "value",
         Reply::Verification { .. } => "verification",
         Reply::Done {} => "",
@@ -163,6 +165,8 @@ fn every_answer_is_described() {
         "devices",
         "peers",
         "diagnosis",
+        "file",
+        "files",
         "value",
         "verification",
         "",
@@ -194,6 +198,7 @@ fn every_field_and_value_of_the_views_is_explained() {
     for values in [
         variants::<RoleView>(json!("?")),
         variants::<LinkState>(json!("?")),
+        variants::<FileState>(json!("?")),
         variants::<MediaKind>(json!("?")),
         variants::<StreamKind>(json!("?")),
         variants::<SessionPhase>(json!("?")),

@@ -2,11 +2,11 @@
 
 use std::fmt::Display;
 
-use conclave_protocol::id::{DeviceId, OpHash, RoomId};
+use conclave_protocol::id::{DeviceId, FileId, OpHash, RoomId};
 
 use super::client::Failure;
 use crate::error::ErrorCode;
-use crate::view::{MessageView, OpenInviteView, RoomView};
+use crate::view::{FileView, MessageView, OpenInviteView, RoomView};
 
 /// Shortest beginning of an id that is taken for one.
 const SHORTEST: usize = 3;
@@ -49,6 +49,15 @@ pub(crate) fn invite(invites: &[OpenInviteView], typed: &str) -> Result<OpHash, 
     }
     let choices: Vec<_> = invites.iter().map(|invite| (invite.invite, "")).collect();
     choose(&choices, "op:", typed, "open link", ErrorCode::LinkRevoked)
+}
+
+/// The file that is meant.
+pub(crate) fn file(files: &[FileView], typed: &str) -> Result<FileId, Failure> {
+    if let Ok(exact) = typed.parse() {
+        return Ok(exact);
+    }
+    let choices: Vec<_> = files.iter().map(|file| (file.file, file.name.as_str())).collect();
+    choose(&choices, "file:", typed, "file", ErrorCode::UnknownFile)
 }
 
 fn choose<T: Copy + Display>(

@@ -192,6 +192,11 @@ impl Driver {
         failed.map_or(Ok(()), Err)
     }
 
+    /// This device is in a call.
+    pub(super) fn in_call(&self) -> bool {
+        self.calls.active.is_some()
+    }
+
     fn active_in(&mut self, room: RoomId) -> Option<&mut Active> {
         self.calls.active.as_mut().filter(|active| active.room == room)
     }

@@ -37,7 +37,13 @@ pub(super) const fn frame_limit(name: StreamName) -> usize {
         StreamName::Room => conclave_protocol::log::sync::MAX_ROOM_FRAME,
         StreamName::Live => 64 * 1024,
         StreamName::Knock => 256 * 1024,
+        StreamName::File => conclave_protocol::swarm::wire::MAX_CONTROL_FRAME,
+        StreamName::FileData => conclave_protocol::swarm::wire::MAX_DATA_FRAME,
     }
+}
+
+fn is_of_files(name: StreamName) -> bool {
+    matches!(name, StreamName::File | StreamName::FileData)
 }
 
 /// Which link: to whom, of which room, for what.
@@ -62,6 +68,16 @@ pub(super) enum FromLink {
         proved_by: [u8; 32],
         writer: FrameWriter,
         task: AbortHandle,
+    },
+    /// The proof of a stream of files stands. The engine of files reads it.
+    FileUp {
+        id: LinkId,
+        key: LinkKey,
+        opened_here: bool,
+        /// As of [`FromLink::Up`].
+        proved_by: [u8; 32],
+        reader: FrameReader,
+        writer: FrameWriter,
     },
     Frame {
         id: LinkId,
@@ -146,6 +162,10 @@ impl Drop for Link {
     fn drop(&mut self) {
         // The writer's own task still writes what is queued; only reading ends here.
         self.task.abort();
+        if is_of_files(self.key.name) {
+            // The engine of files holds a writer too, and is to see the end at once.
+            self.writer.abort();
+        }
     }
 }
 
@@ -241,6 +261,22 @@ impl Links {
             let due = if self.me < device { now } else { now + HIGHER_WAITS };
             self.wishes.entry(key).or_insert(Wish { due, wait: RETRY.0, attempts: 0, running: false });
         }
+    }
+
+    /// Opens both streams of files with this device: whoever needs them does not wait for the other side.
+    pub(super) fn wish_files(&mut self, device: DeviceId, room: RoomId) {
+        let now = Instant::now();
+        for name in [StreamName::File, StreamName::FileData] {
+            let key = LinkKey { device, room, name };
+            if !self.by_key.contains_key(&key) {
+                self.wishes.entry(key).or_insert(Wish { due: now, wait: RETRY.0, attempts: 0, running: false });
+            }
+        }
+    }
+
+    /// For tasks that read links elsewhere and tell the loop of their end.
+    pub(super) fn outbox(&self) -> mpsc::Sender<FromLink> {
+        self.outbox.clone()
     }
 
     /// The device is gone, or belongs to the room no more.
@@ -355,7 +391,7 @@ impl Links {
 
     pub(super) fn close_device_in(&mut self, room: RoomId, device: DeviceId) {
         self.unwish(device, Some(room));
-        for name in [StreamName::Room, StreamName::Live] {
+        for name in [StreamName::Room, StreamName::Live, StreamName::File, StreamName::FileData] {
             if let Some(id) = self.by_key.get(&LinkKey { device, room, name }).copied() {
                 self.close(id);
             }
@@ -375,7 +411,9 @@ impl Links {
         let task = LinkTask { net: self.net.clone(), outbox: self.outbox.clone(), next: Arc::clone(&self.next), me: self.me };
         match stream.name() {
             StreamName::Knock => drop(tokio::spawn(task.accept_knock(stream))),
-            StreamName::Room | StreamName::Live => drop(tokio::spawn(task.accept(stream, self.secrets.borrow().clone()))),
+            StreamName::Room | StreamName::Live | StreamName::File | StreamName::FileData => {
+                drop(tokio::spawn(task.accept(stream, self.secrets.borrow().clone())))
+            }
         }
     }
 
@@ -465,6 +503,9 @@ impl LinkTask {
 
     async fn carry(self, key: LinkKey, opened_here: bool, proved_by: [u8; 32], reader: FrameReader, writer: FrameWriter) {
         let id = self.id();
+        if is_of_files(key.name) {
+            return self.tell(FromLink::FileUp { id, key, opened_here, proved_by, reader, writer }).await;
+        }
         self.start_reading(id, reader, |task| FromLink::Up { id, key, opened_here, proved_by, writer, task }).await;
     }
 

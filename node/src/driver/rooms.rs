@@ -159,6 +159,7 @@ impl Driver {
         }
         self.store.commit(Batch::new().delete_room(&room)).await?;
         self.leave_session(room);
+        self.forget_files(room).await;
         self.links.close_room(room);
         self.rooms.remove(&room);
         self.dirty.remove(&room);
@@ -302,6 +303,7 @@ impl Driver {
                 self.review_wanted().await;
             }
             RoomChange::AclChanged => {
+                self.files.review(room);
                 self.session_acl_changed(room);
                 self.review_door(room).await;
             }
@@ -314,9 +316,11 @@ impl Driver {
                 }
             }
             RoomChange::MessageChanged(id) => self.publish_message(room, id, None, false),
-            RoomChange::Reordered => self.publish(Event::ChatReordered { room }),
-            // Of kinds that come with files and the whiteboard.
-            RoomChange::Operation { .. } => {}
+            RoomChange::Reordered => {
+                self.files.review(room);
+                self.publish(Event::ChatReordered { room });
+            }
+            RoomChange::Operation { kind, .. } => self.note_file_operation(room, kind),
         }
     }
 
@@ -443,6 +447,7 @@ impl Driver {
                 }
                 self.dirty.insert(key.room);
                 self.publish(Event::MemberOnline { room: key.room, device: key.device, online: true });
+                self.reach_for_files(key.room);
             }
         }
     }

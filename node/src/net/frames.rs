@@ -34,8 +34,13 @@ struct Patience {
 
 const PATIENCE: Patience =
     Patience { frame: Duration::from_secs(10), write: Duration::from_secs(20), close: Duration::from_secs(5) };
+/// Chunks of files are long and go over the slowest links too.
+const BULK_PATIENCE: Patience =
+    Patience { frame: Duration::from_secs(60), write: Duration::from_secs(60), close: Duration::from_secs(5) };
 /// Bytes taken from the stream at a time.
 const READ_BYTES: usize = 8 * 1024;
+/// The same for chunks of files.
+const BULK_READ_BYTES: usize = 128 * 1024;
 
 /// Why no further frame comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +110,11 @@ impl NetStream {
 
     /// Starts reading and writing frames of at most `limit` bytes each way. Needs a tokio runtime around it.
     pub fn split(self, limit: usize) -> (FrameReader, FrameWriter) {
+        if self.name == StreamName::FileData {
+            let (mut reader, writer) = split(self.stream, limit, Some(self.guard), BULK_PATIENCE);
+            reader.chunk = vec![0; BULK_READ_BYTES].into_boxed_slice();
+            return (reader, writer);
+        }
         split(self.stream, limit, Some(self.guard), PATIENCE)
     }
 }

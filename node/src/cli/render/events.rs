@@ -44,6 +44,11 @@ pub(crate) fn event(event: &Event, rooms: &[RoomView]) -> Option<String> {
         Event::RoomRemoved { .. } | Event::RoomChanged { .. } | Event::ChatReordered { .. } | Event::KnockEnded { .. } => {
             return None;
         }
+        Event::FileChanged { room, file } => return crate::cli::files::changed(&named(room), file),
+        Event::FileRemoved { room, file } => format!("{}: {} is shared no more", named(room), short(file)),
+        Event::FileHashing { path, done, size, .. } => {
+            format!("reading {}: {}", clean(path), crate::cli::files::share_of(*done, *size))
+        }
         Event::CallChanged { .. } | Event::MediaDevices { .. } => return None,
         Event::JoinProgress { join: progress } => join(progress),
         Event::KnockReceived { room, knock } => format!(

@@ -1,0 +1,310 @@
+//! Files between real peers.
+
+use std::path::{Path, PathBuf};
+
+use conclave_node::command::Command;
+use conclave_node::event::Event;
+use conclave_node::view::{FileState, FileView};
+use conclave_protocol::id::{FileId, RoomId};
+use conclave_tests::peer::Peer;
+
+use crate::{loopback, on_loopback};
+
+/// Bytes that do not repeat: a chunk at a wrong place would be seen.
+fn bytes(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut out = Vec::with_capacity(len + 8);
+    while out.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        out.extend(state.to_le_bytes());
+    }
+    out.truncate(len);
+    out
+}
+
+async fn share(peer: &mut Peer, room: RoomId, path: &Path) -> FileView {
+    let answer = peer.request(Command::FileShare { room, path: path.to_owned() }).await.unwrap();
+    serde_json::from_value(answer["file"].clone()).unwrap()
+}
+
+async fn offered(peer: &mut Peer, room: RoomId, file: FileId) {
+    let answer = peer.request(Command::FileList { room }).await.unwrap();
+    let files: Vec<FileView> = serde_json::from_value(answer["files"].clone()).unwrap();
+    if files.iter().any(|view| view.file == file) {
+        return;
+    }
+    peer.wait("the file is offered", |event| {
+        matches!(event, Event::FileChanged { file: view, .. } if view.file == file).then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn get(peer: &mut Peer, room: RoomId, file: FileId, to: &Path) {
+    peer.request(Command::FileGet { room, file, to: Some(to.to_owned()) }).await.unwrap();
+}
+
+async fn until(peer: &mut Peer, file: FileId, what: &str, holds: impl Fn(&FileView) -> bool) -> FileView {
+    peer.wait(what, |event| match event {
+        Event::FileChanged { file: view, .. } if view.file == file && holds(view) => Some(view.clone()),
+        _ => None,
+    })
+    .await
+    .unwrap()
+}
+
+async fn complete(peer: &mut Peer, file: FileId) -> PathBuf {
+    let view =
+        until(peer, file, "the file is complete", |view| matches!(view.state, FileState::Complete | FileState::Stopped)).await;
+    assert_eq!(view.state, FileState::Complete, "{:?}", view.error);
+    PathBuf::from(view.path.unwrap())
+}
+
+async fn room_of(peers: &mut [Peer]) -> RoomId {
+    let (first, rest) = peers.split_first_mut().unwrap();
+    let room = first.create_room("Files", false).await.unwrap();
+    let link = first.invite(room, 9).await.unwrap();
+    for peer in rest {
+        peer.join(&link, None).await.unwrap();
+    }
+    room
+}
+
+#[tokio::test]
+async fn a_shared_file_arrives_whole_and_so_does_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut peers = [loopback("Ada").await, loopback("Bob").await];
+    let room = room_of(&mut peers).await;
+    let [ada, bob] = &mut peers;
+    let content = bytes(3_000_001, 7);
+    let source = dir.path().join("report.pdf");
+    std::fs::write(&source, &content).unwrap();
+    let tree = dir.path().join("tree");
+    std::fs::create_dir_all(tree.join("sub/deep")).unwrap();
+    for n in 0..120 {
+        std::fs::write(tree.join(format!("sub/deep/{n}")), bytes(4096, n)).unwrap();
+    }
+    std::fs::write(tree.join("empty"), b"").unwrap();
+    std::fs::write(dir.path().join("tiny.txt"), b"hello").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", tree.join("link")).unwrap();
+    let out = dir.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    // In the way: it is not overwritten.
+    std::fs::write(out.join("report.pdf"), b"mine").unwrap();
+    for path in [&source, &tree, &dir.path().join("tiny.txt")] {
+        let file = share(ada, room, path).await;
+        offered(bob, room, file.file).await;
+        get(bob, room, file.file, &out).await;
+        let arrived = complete(bob, file.file).await;
+        if path == &source {
+            assert_eq!(arrived.file_name().unwrap(), "report (1).pdf");
+            assert!(std::fs::read(&arrived).unwrap() == content);
+        }
+    }
+    assert_eq!(std::fs::read(out.join("report.pdf")).unwrap(), b"mine");
+    assert_eq!(std::fs::read(out.join("tiny.txt")).unwrap(), b"hello");
+    for n in 0..120 {
+        assert!(std::fs::read(out.join(format!("tree/sub/deep/{n}"))).unwrap() == bytes(4096, n));
+    }
+    assert_eq!(std::fs::metadata(out.join("tree/empty")).unwrap().len(), 0);
+    assert!(!out.join("tree/link").exists(), "links are not shared");
+    let left: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 4, "nothing half done is left: {left:?}");
+}
+
+#[tokio::test]
+async fn three_swarm_and_the_sharer_may_leave() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut peers = [loopback("Ada").await, loopback("Bob").await, loopback("Cy").await];
+    let room = room_of(&mut peers).await;
+    let [ada, bob, cy] = &mut peers;
+    let content = bytes(24 << 20, 3);
+    let source = dir.path().join("film.bin");
+    std::fs::write(&source, &content).unwrap();
+    let file = share(ada, room, &source).await.file;
+    for (peer, name) in [(&mut *bob, "bob"), (&mut *cy, "cy")] {
+        offered(peer, room, file).await;
+        std::fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    get(bob, room, file, &dir.path().join("bob")).await;
+    let arrived = complete(bob, file).await;
+    assert!(std::fs::read(arrived).unwrap() == content);
+    // One full copy is elsewhere: nobody needs the sharer any more.
+    ada.kill().await.unwrap();
+    get(cy, room, file, &dir.path().join("cy")).await;
+    let arrived = complete(cy, file).await;
+    assert!(std::fs::read(arrived).unwrap() == content);
+}
+
+#[tokio::test]
+async fn what_was_fetched_before_a_kill_is_not_fetched_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ada = loopback("Ada").await;
+    let mut bob = loopback("Bob").await;
+    let room = ada.create_room("Files", false).await.unwrap();
+    let link = ada.invite(room, 9).await.unwrap();
+    bob.join(&link, None).await.unwrap();
+    let size = 48 << 20;
+    let content = bytes(size, 5);
+    let source = dir.path().join("film.bin");
+    std::fs::write(&source, &content).unwrap();
+    let file = share(&mut ada, room, &source).await.file;
+    offered(&mut bob, room, file).await;
+    // Slow enough that the kill comes in the middle.
+    ada.request(Command::FileLimits { up_kib: Some(6 * 1024), down_kib: None }).await.unwrap();
+    let out = dir.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    get(&mut bob, room, file, &out).await;
+    until(&mut bob, file, "half of it", |view| view.done >= (size / 2) as u64).await;
+    bob.kill().await.unwrap();
+    ada.request(Command::FileLimits { up_kib: None, down_kib: None }).await.unwrap();
+    let mut bob = bob.restart(Some(on_loopback("Bob"))).await.unwrap();
+    let resumed = until(&mut bob, file, "it goes on by itself", |view| view.done > 0).await;
+    // What is written is made sure of every two seconds: at most that much is missing.
+    assert!(resumed.done >= (size / 2) as u64 - (16 << 20), "{} of {size} are left", resumed.done);
+    let arrived = complete(&mut bob, file).await;
+    assert!(std::fs::read(arrived).unwrap() == content);
+    let answer = ada.request(Command::FileList { room }).await.unwrap();
+    let sent = answer["files"][0]["sent"].as_u64().unwrap();
+    println!(
+        "{} MiB were sent for {} MiB over a kill at half; {} MiB were there after it",
+        sent >> 20,
+        size >> 20,
+        resumed.done >> 20
+    );
+    assert!(sent <= (size as u64) + (40 << 20), "{sent}");
+}
+
+#[tokio::test]
+async fn pause_resume_cancel_and_remove_do_what_they_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut peers = [loopback("Ada").await, loopback("Bob").await];
+    let room = room_of(&mut peers).await;
+    let [ada, bob] = &mut peers;
+    let source = dir.path().join("film.bin");
+    let content = bytes(12 << 20, 9);
+    std::fs::write(&source, &content).unwrap();
+    let file = share(ada, room, &source).await.file;
+    offered(bob, room, file).await;
+    ada.request(Command::FileLimits { up_kib: Some(2 * 1024), down_kib: None }).await.unwrap();
+    let out = dir.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    get(bob, room, file, &out).await;
+    until(bob, file, "some of it", |view| view.done > 1 << 20).await;
+    bob.request(Command::FilePause { room, file }).await.unwrap();
+    until(bob, file, "it pauses", |view| view.state == FileState::Paused).await;
+    ada.request(Command::FileLimits { up_kib: None, down_kib: None }).await.unwrap();
+    bob.request(Command::FileResume { room, file }).await.unwrap();
+    let arrived = complete(bob, file).await;
+    assert!(std::fs::read(arrived).unwrap() == content);
+
+    let other = dir.path().join("other.bin");
+    std::fs::write(&other, bytes(12 << 20, 11)).unwrap();
+    let file = share(ada, room, &other).await.file;
+    offered(bob, room, file).await;
+    ada.request(Command::FileLimits { up_kib: Some(1024), down_kib: None }).await.unwrap();
+    get(bob, room, file, &out).await;
+    until(bob, file, "some of it", |view| view.done > 0).await;
+    bob.request(Command::FileCancel { room, file }).await.unwrap();
+    until(bob, file, "it is offered again", |view| view.state == FileState::Offered).await;
+    ada.request(Command::FileRemove { room, file }).await.unwrap();
+    bob.wait("it is shared no more", |event| {
+        matches!(event, Event::FileRemoved { file: gone, .. } if *gone == file).then_some(())
+    })
+    .await
+    .unwrap();
+    let left: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["film.bin"], "nothing of what was cancelled is left");
+}
+
+#[tokio::test]
+async fn a_file_that_changed_is_stale_and_nothing_of_it_leaves() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut peers = [loopback("Ada").await, loopback("Bob").await];
+    let room = room_of(&mut peers).await;
+    let [ada, bob] = &mut peers;
+    let source = dir.path().join("draft.bin");
+    std::fs::write(&source, bytes(2 << 20, 1)).unwrap();
+    let file = share(ada, room, &source).await.file;
+    offered(bob, room, file).await;
+    std::fs::write(&source, bytes(2 << 20, 2)).unwrap();
+    get(bob, room, file, dir.path()).await;
+    let view = until(ada, file, "the sharer is told", |view| view.state == FileState::Stopped).await;
+    assert_eq!(view.error.unwrap().code, "file_stale");
+    assert_eq!(view.sent, 0);
+}
+
+#[tokio::test]
+async fn a_seeder_that_keeps_only_sealed_chunks_serves_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut peers = [loopback("Ada").await, loopback("Bob").await, loopback("Cy").await];
+    let room = room_of(&mut peers).await;
+    let [ada, bob, cy] = &mut peers;
+    let source = dir.path().join("film.bin");
+    let content = bytes(5_000_000, 3);
+    std::fs::write(&source, &content).unwrap();
+    let file = share(ada, room, &source).await.file;
+    offered(bob, room, file).await;
+    offered(cy, room, file).await;
+    bob.request(Command::FileSeed { room, file }).await.unwrap();
+    let view = until(bob, file, "the chunks are there", |view| view.state == FileState::Sealed).await;
+    let kept = std::fs::read(view.path.unwrap()).unwrap();
+    assert!(!kept.windows(64).any(|window| window == &content[1_000_000..1_000_064]), "what is kept is sealed");
+    ada.kill().await.unwrap();
+    get(cy, room, file, dir.path().join("cy").tap_create()).await;
+    let arrived = complete(cy, file).await;
+    assert!(std::fs::read(arrived).unwrap() == content);
+}
+
+trait Create {
+    fn tap_create(&self) -> &Self;
+}
+
+impl Create for PathBuf {
+    fn tap_create(&self) -> &Self {
+        std::fs::create_dir_all(self).unwrap();
+        self
+    }
+}
+
+#[tokio::test]
+async fn each_thing_that_goes_wrong_has_its_own_message_and_resumes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut peers = [loopback("Ada").await, loopback("Bob").await];
+    let room = room_of(&mut peers).await;
+    let [ada, bob] = &mut peers;
+    let source = dir.path().join("film.bin");
+    let content = bytes(8 << 20, 3);
+    std::fs::write(&source, &content).unwrap();
+    let file = share(ada, room, &source).await.file;
+    offered(bob, room, file).await;
+    // No such folder.
+    get(bob, room, file, &dir.path().join("nowhere")).await;
+    let view = until(bob, file, "it stops", |view| view.state == FileState::Stopped).await;
+    assert_eq!(view.error.unwrap().code, "target_gone");
+    // The folder goes while it is on its way; once it is there again it goes on.
+    let out = dir.path().join("nowhere");
+    std::fs::create_dir(&out).unwrap();
+    ada.request(Command::FileLimits { up_kib: Some(1024), down_kib: None }).await.unwrap();
+    bob.request(Command::FileResume { room, file }).await.unwrap();
+    until(bob, file, "some of it", |view| view.done > 0).await;
+    std::fs::remove_dir_all(&out).unwrap();
+    let view = until(bob, file, "it stops", |view| view.state == FileState::Stopped).await;
+    assert_eq!(view.error.unwrap().code, "target_gone");
+    std::fs::create_dir(&out).unwrap();
+    ada.request(Command::FileLimits { up_kib: None, down_kib: None }).await.unwrap();
+    bob.request(Command::FileResume { room, file }).await.unwrap();
+    let arrived = complete(bob, file).await;
+    assert!(std::fs::read(arrived).unwrap() == content);
+    // The source goes.
+    let other = dir.path().join("other.bin");
+    std::fs::write(&other, bytes(1 << 20, 4)).unwrap();
+    let file = share(ada, room, &other).await.file;
+    std::fs::remove_file(&other).unwrap();
+    offered(bob, room, file).await;
+    get(bob, room, file, &out).await;
+    let view = until(ada, file, "the sharer is told", |view| view.state == FileState::Stopped).await;
+    assert_eq!(view.error.unwrap().code, "file_gone");
+}
