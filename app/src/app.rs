@@ -5,15 +5,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use egui::{Context, Ui, ViewportCommand};
 
 use crate::backend::Backend;
+use crate::chooser::{self, Chooser};
 use crate::first_frame::FirstFrame;
-use crate::intent::Intent;
+use crate::intent::{FileIntent, Intent};
 use crate::keys::{self, KeyInput};
+use crate::preview::Previews;
 use crate::screen::call::{CallScreen, call_ui, window_title};
 use crate::screen::dialogs::{DialogView, dialog_ui};
 use crate::screen::lobby::{LobbyView, lobby_ui};
 use crate::screen::rooms::{RoomsView, rooms_ui};
 use crate::screen::welcome::{WelcomeView, welcome_ui};
 use crate::state::dialog::Dialog;
+use crate::state::files::pasted_paths;
 use crate::state::{AppState, Effect, Launch, Place};
 use crate::text::Text;
 use crate::texture::Textures;
@@ -34,6 +37,8 @@ pub struct App {
     state: AppState,
     backend: Box<dyn Backend>,
     textures: Textures,
+    previews: Previews,
+    chooser: Chooser,
     clock: Clock,
     title: String,
     first_frame: FirstFrame,
@@ -47,6 +52,8 @@ impl App {
             state: AppState::new(launch, text, clock()),
             backend,
             textures: Textures::default(),
+            previews: Previews::default(),
+            chooser: Chooser::default(),
             clock,
             title: String::new(),
             first_frame: FirstFrame::from_env(),
@@ -79,10 +86,14 @@ impl App {
         if matches!(self.state.dialog, Some(Dialog::Person { .. })) {
             let dropped = ctx.input(|input| input.raw.dropped_files.first().and_then(|file| file.path.clone()));
             intents.extend(dropped.map(|path| Intent::Scanned(crate::scan::code_in_file(&path))));
+        } else if self.state.dialog.is_none() {
+            intents.extend(dropped(&ctx));
         }
+        intents.extend(self.chooser.chosen());
         let mut draw = Draw {
             text: &self.state.text,
             textures: &mut self.textures,
+            previews: &mut self.previews,
             backend: self.backend.as_ref(),
             intents: &mut intents,
             reduced_motion: self.state.settings.reduced_motion,
@@ -142,6 +153,9 @@ impl App {
                 }
                 Effect::Open(request) => self.backend.open(request),
                 Effect::Copy(text) => ctx.copy_text(text),
+                Effect::ChooseFiles { room, folder } => self.chooser.files(ctx, room, folder),
+                Effect::ChooseFolder { room, file } => self.chooser.folder(ctx, room, file),
+                Effect::OpenPath(path) => chooser::open(path),
                 Effect::FullScreen(on) => ctx.send_viewport_cmd(ViewportCommand::Fullscreen(on)),
                 Effect::Attention => {
                     if !ctx.input(|input| input.focused) {
@@ -152,6 +166,23 @@ impl App {
             }
         }
     }
+}
+
+/// Files that were dropped on the window, or pasted where nobody types.
+fn dropped(ctx: &Context) -> Option<Intent> {
+    let typing = ctx.text_edit_focused();
+    let paths = ctx.input(|input| {
+        let mut paths: Vec<_> = input.raw.dropped_files.iter().filter_map(|file| file.path.clone()).collect();
+        for event in &input.events {
+            if let egui::Event::Paste(text) = event
+                && !typing
+            {
+                paths.extend(pasted_paths(text));
+            }
+        }
+        paths
+    });
+    (!paths.is_empty()).then_some(Intent::File(FileIntent::ShareHere(paths)))
 }
 
 impl eframe::App for App {

@@ -1,7 +1,9 @@
 //! What the person wants, as the widgets say it. An intent carries no decision: [`crate::state`] turns it into commands.
 
+use std::path::PathBuf;
+
 use conclave_node::view::{MediaKind, RoleView, StreamKind};
-use conclave_protocol::id::{DeviceId, OpHash, RoomId};
+use conclave_protocol::id::{DeviceId, FileId, OpHash, RoomId};
 
 use crate::state::settings::{CallLayout, Settings};
 
@@ -19,6 +21,7 @@ pub enum Panel {
     Chat,
     People,
     Invite,
+    Files,
 }
 
 /// A page of the settings.
@@ -53,6 +56,7 @@ pub enum Confirm {
         message: OpHash,
     },
     Record,
+    RemoveFile { room: RoomId, file: FileId, name: String },
 }
 
 /// What is chosen for an invitation.
@@ -71,6 +75,68 @@ pub struct TileKey {
     /// Oneself, where absent.
     pub device: Option<DeviceId>,
     pub stream: StreamKind,
+}
+
+/// What the person wants with files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileIntent {
+    /// Opens the panel of a room.
+    Show(RoomId),
+    /// Asks the person what to share.
+    Choose {
+        room: RoomId,
+        folder: bool,
+    },
+    Share(RoomId, Vec<PathBuf>),
+    /// In the room that is open: what was dropped or pasted.
+    ShareHere(Vec<PathBuf>),
+    Get {
+        room: RoomId,
+        file: FileId,
+    },
+    /// Asks the person where to.
+    GetInto {
+        room: RoomId,
+        file: FileId,
+    },
+    GetTo {
+        room: RoomId,
+        file: FileId,
+        to: PathBuf,
+    },
+    Pause {
+        room: RoomId,
+        file: FileId,
+    },
+    Resume {
+        room: RoomId,
+        file: FileId,
+    },
+    Cancel {
+        room: RoomId,
+        file: FileId,
+    },
+    Seed {
+        room: RoomId,
+        file: FileId,
+    },
+    Remove {
+        room: RoomId,
+        file: FileId,
+    },
+    Open {
+        room: RoomId,
+        file: FileId,
+    },
+    OpenFolder {
+        room: RoomId,
+        file: FileId,
+    },
+    /// Shows a look into it, or no longer.
+    Preview {
+        room: RoomId,
+        file: FileId,
+    },
 }
 
 /// The person wants this.
@@ -163,6 +229,9 @@ pub enum Intent {
     },
     Ask(Confirm),
     Confirmed,
+
+    // Files
+    File(FileIntent),
 
     // Lobby and call
     OpenLobby(RoomId),

@@ -7,13 +7,14 @@ use crate::intent::{Intent, Panel};
 use crate::state::{AppState, Place};
 
 /// What the list of keys shows: the caps, and the key of the words.
-pub const LISTED: [(&[&str], &str); 11] = [
+pub const LISTED: [(&[&str], &str); 12] = [
     (&["M", "Ctrl+D"], "keys-mic"),
     (&["V", "Ctrl+E"], "keys-camera"),
     (&["Space"], "keys-talk"),
     (&["D"], "keys-share"),
     (&["C"], "keys-chat"),
     (&["P"], "keys-people"),
+    (&["F"], "keys-files"),
     (&["W"], "keys-layout"),
     (&["S"], "keys-full-screen"),
     (&["Enter"], "keys-send"),
@@ -80,6 +81,8 @@ fn pressed(state: &AppState, input: KeyInput<'_>, key: Key, modifiers: Modifiers
         (Place::Call, Key::Escape) if state.stage.full_screen => Some(Intent::ToggleFullScreen),
         (Place::Call, Key::Escape) if state.panel.is_some() => Some(Intent::OpenPanel(None)),
         (Place::Call, Key::P) => Some(Intent::TogglePanel(Panel::People)),
+        (Place::Call, Key::F) => Some(Intent::TogglePanel(Panel::Files)),
+        (Place::Rooms, Key::F) if state.open_room().is_some() => Some(Intent::TogglePanel(Panel::Files)),
         (Place::Rooms, Key::P) if state.open_room().is_some() => Some(Intent::TogglePanel(Panel::People)),
         _ => None,
     }

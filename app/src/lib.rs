@@ -7,10 +7,12 @@
 pub mod app;
 pub mod args;
 pub mod backend;
+pub mod chooser;
 pub mod clock;
 pub mod first_frame;
 pub mod intent;
 pub mod keys;
+pub mod preview;
 pub mod scan;
 pub mod screen;
 pub mod state;

@@ -4,6 +4,7 @@
 pub mod chat;
 pub mod dialog;
 mod events;
+pub mod files;
 mod intents;
 pub(crate) use intents::MIN_PASSPHRASE;
 pub mod settings;
@@ -19,7 +20,7 @@ use conclave_node::view::{
     CallView, DiagnosisView, InviteView, JoinView, MediaDeviceView, MediaKind, MemberView, ProfileView, RoleView, RoomView,
     VerificationView,
 };
-use conclave_protocol::id::{DeviceId, RoomId};
+use conclave_protocol::id::{DeviceId, FileId, RoomId};
 
 use crate::backend::{KeptBy, OpenRequest, RequestId, StorePresence};
 use crate::intent::{InviteChoice, Panel, ProtectionChoice, TileKey};
@@ -57,6 +58,18 @@ pub enum Effect {
     FullScreen(bool),
     /// The window's taskbar entry may blink.
     Attention,
+    /// The system's dialog for what to share.
+    ChooseFiles {
+        room: RoomId,
+        folder: bool,
+    },
+    /// The system's dialog for where a file is to go.
+    ChooseFolder {
+        room: RoomId,
+        file: FileId,
+    },
+    /// By the program that the system has for it.
+    OpenPath(PathBuf),
 }
 
 /// What a reply is for.
@@ -89,6 +102,14 @@ pub enum Pending {
     Diagnose,
     ProfileName,
     Verification,
+    Files {
+        room: RoomId,
+    },
+    /// A file that is being read, to be shared.
+    Share {
+        room: RoomId,
+        path: String,
+    },
     /// Nothing but its error matters.
     Plain,
     /// Not even that: it was asked in passing.
@@ -184,6 +205,7 @@ pub struct AppState {
     /// What the links that were followed call their rooms.
     pub join_names: BTreeMap<RoomId, String>,
     pub chats: BTreeMap<RoomId, Chat>,
+    pub files: BTreeMap<RoomId, files::RoomFiles>,
     pub devices: Vec<MediaDeviceView>,
     pub diagnosis: Option<DiagnosisView>,
     pub call: Option<CallView>,
@@ -227,6 +249,7 @@ impl AppState {
             joins: Vec::new(),
             join_names: BTreeMap::new(),
             chats: BTreeMap::new(),
+            files: BTreeMap::new(),
             devices: Vec::new(),
             diagnosis: None,
             call: None,

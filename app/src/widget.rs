@@ -6,6 +6,7 @@ pub mod composer;
 pub mod controls;
 pub mod device_picker;
 pub mod field;
+pub mod files;
 pub mod invite;
 pub mod logo;
 pub mod markdown;
@@ -18,6 +19,7 @@ use fluent_bundle::FluentValue;
 
 use crate::backend::Backend;
 use crate::intent::Intent;
+use crate::preview::Previews;
 use crate::text::Text;
 use crate::texture::{Shown, Textures};
 
@@ -25,6 +27,7 @@ use crate::texture::{Shown, Textures};
 pub struct Draw<'a> {
     pub text: &'a Text,
     pub textures: &'a mut Textures,
+    pub previews: &'a mut Previews,
     pub backend: &'a dyn Backend,
     pub intents: &'a mut Vec<Intent>,
     pub reduced_motion: bool,

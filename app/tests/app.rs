@@ -7,6 +7,8 @@ mod scripted;
 
 #[path = "app/errors.rs"]
 mod errors;
+#[path = "app/files.rs"]
+mod files;
 #[path = "app/journey.rs"]
 mod journey;
 #[path = "app/keyboard.rs"]

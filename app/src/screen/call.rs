@@ -20,6 +20,7 @@ use crate::widget::avatar::Person;
 use crate::widget::chat::{ChatView, chat_ui};
 use crate::widget::composer::{ComposerView, composer_ui, focus_when_opened};
 use crate::widget::controls::{Button, IconButton, Tone, count_badge, focus_ring, muted, named_tooltip};
+use crate::widget::files::FilesView;
 use crate::widget::invite::InviteView;
 use crate::widget::people::PeopleView;
 use crate::widget::video_tile::{Tile, grid, spotlight, tile_ui};
@@ -49,6 +50,7 @@ pub struct CallScreen {
     pub composer: Option<ComposerView>,
     pub people: Option<PeopleView>,
     pub invite: Option<InviteView>,
+    pub files: Option<FilesView>,
 }
 
 impl CallScreen {
@@ -93,6 +95,7 @@ impl CallScreen {
             composer: room.map(|room| ComposerView::new(state, room)),
             people: room.map(|room| PeopleView::new(state, room)),
             invite: room.map(|room| InviteView::new(state, room)),
+            files: room.map(|room| FilesView::new(state, room)),
         })
     }
 }
@@ -228,9 +231,9 @@ pub fn call_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
     if let Some(panel) = view.panel {
         side_panel(ui, "call_panel", |ui| match panel {
             Panel::Chat => chat_panel_ui(ui, view, draw),
-            Panel::People | Panel::Invite => {
-                if let (Some(people), Some(invite)) = (&view.people, &view.invite) {
-                    panel_ui(ui, Some(panel), people, invite, draw);
+            Panel::People | Panel::Invite | Panel::Files => {
+                if let (Some(people), Some(invite), Some(files)) = (&view.people, &view.invite, &view.files) {
+                    panel_ui(ui, Some(panel), people, invite, files, draw);
                 }
             }
         });

@@ -128,6 +128,7 @@ fn confirm_view(state: &AppState, confirm: &Confirm) -> ConfirmView {
             ("confirm-delete-message", "confirm-delete-message-more", "confirm-delete-message-act", "")
         }
         Confirm::Wipe => ("confirm-wipe", "confirm-wipe-more", "confirm-wipe-act", ""),
+        Confirm::RemoveFile { name, .. } => ("confirm-file", "confirm-file-more", "confirm-file-act", name.as_str()),
         Confirm::Record => ("confirm-record", "confirm-record-more", "confirm-record-act", ""),
     };
     let folder = state.launch.recordings.display().to_string();

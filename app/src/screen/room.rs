@@ -16,6 +16,7 @@ use crate::widget::chat::{ChatView, chat_ui};
 use crate::widget::composer::{ComposerView, composer_ui};
 use crate::widget::controls::{Button, IconButton, Tone, muted};
 use crate::widget::field::Field;
+use crate::widget::files::{FilesView, files_ui};
 use crate::widget::invite::{InviteView, invite_ui};
 use crate::widget::people::{PeopleView, menu_item, people_ui};
 
@@ -34,6 +35,7 @@ pub struct RoomScreen {
     pub composer: ComposerView,
     pub people: PeopleView,
     pub invite: InviteView,
+    pub files: FilesView,
     pub search: Option<SearchView>,
 }
 
@@ -124,6 +126,7 @@ impl RoomScreen {
             composer: ComposerView::new(state, room),
             people: PeopleView::new(state, room),
             invite: InviteView::new(state, room),
+            files: FilesView::new(state, room),
             search,
         })
     }
@@ -140,7 +143,7 @@ pub fn room_ui(ui: &mut Ui, view: &RoomScreen, draw: &mut Draw<'_>) {
             if view.search.is_some() {
                 search_ui(ui, view, draw);
             } else {
-                panel_ui(ui, view.panel, &view.people, &view.invite, draw);
+                panel_ui(ui, view.panel, &view.people, &view.invite, &view.files, draw);
             }
         });
     }
@@ -164,14 +167,23 @@ pub fn side_panel(ui: &mut Ui, id: &'static str, add: impl FnOnce(&mut Ui)) {
 }
 
 /// The head of a panel and what is in it.
-pub fn panel_ui(ui: &mut Ui, panel: Option<Panel>, people: &PeopleView, invite: &InviteView, draw: &mut Draw<'_>) {
+pub fn panel_ui(
+    ui: &mut Ui,
+    panel: Option<Panel>,
+    people: &PeopleView,
+    invite: &InviteView,
+    files: &FilesView,
+    draw: &mut Draw<'_>,
+) {
     let title = match panel {
         Some(Panel::Invite) => draw.t("invite-title"),
+        Some(Panel::Files) => draw.t("files-title"),
         _ => draw.t("people-title"),
     };
     panel_head(ui, &title, Intent::OpenPanel(None), draw);
     match panel {
         Some(Panel::Invite) => invite_ui(ui, invite, draw),
+        Some(Panel::Files) => files_ui(ui, files, draw),
         _ => people_ui(ui, people, draw),
     }
 }
@@ -208,6 +220,12 @@ fn head_ui(ui: &mut Ui, view: &RoomScreen, draw: &mut Draw<'_>) {
             let people = IconButton::new(egui_phosphor::regular::USERS, &label).hint("P").selected(selected).size(34.0);
             if people.badge(view.knocks).show(ui).clicked() {
                 draw.want(Intent::TogglePanel(Panel::People));
+            }
+            let selected = view.panel == Some(Panel::Files) && view.search.is_none();
+            let label = draw.t("files-title");
+            let files = IconButton::new(egui_phosphor::regular::FILES, &label).hint("F").selected(selected).size(34.0);
+            if files.show(ui).clicked() {
+                draw.want(Intent::TogglePanel(Panel::Files));
             }
             if !view.gone {
                 let label = draw.t("verification");

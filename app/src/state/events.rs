@@ -98,6 +98,9 @@ impl AppState {
             }
             Event::ChatMessage { room, message, after, new } => return self.take_message(room, message, after, new),
             Event::ChatReordered { room } => return self.reload_chat(room),
+            Event::FileChanged { room, file } => self.take_file(room, file),
+            Event::FileRemoved { room, file } => self.forget_file(room, file),
+            Event::FileHashing { room, path, done, size } => self.take_hashing(room, path, done, size),
             Event::CallChanged { call } => self.take_call(call),
             Event::CallParticipantJoined { .. } | Event::CallConnected { .. } | Event::CallFirstFrame { .. } => {}
             Event::CallParticipantLeft { room, device, reason } => {
@@ -136,6 +139,10 @@ impl AppState {
                 for chat in self.chats.values_mut() {
                     chat.loaded = false;
                 }
+                for files in self.files.values_mut() {
+                    files.loaded = false;
+                }
+                effects.extend(self.load_files());
                 if let Some(room) = self.open_room() {
                     effects.extend(self.reload_chat(room));
                 }
@@ -198,6 +205,11 @@ impl AppState {
                 }
             }
             (Pending::Verification, Reply::Verification { verification }) => self.verification = Some(verification),
+            (Pending::Files { room }, Reply::Files { files }) => self.take_files(room, files),
+            (Pending::Share { room, path }, Reply::File { file }) => {
+                self.hashed(room, &path);
+                self.take_file(room, file);
+            }
             (Pending::Diagnose, Reply::Diagnosis { diagnosis }) => self.diagnosis = Some(diagnosis),
             (Pending::ProfileName, Reply::Profile { profile }) => {
                 self.profile = Some(profile);
@@ -215,6 +227,8 @@ impl AppState {
     fn apply_refusal(&mut self, pending: Pending, error: ErrorView) -> Vec<Effect> {
         match pending {
             Pending::Quiet => return Vec::new(),
+            Pending::Share { room, path } => self.hashed(room, &path),
+            Pending::Files { room } => self.files.entry(room).or_default().loaded = false,
             Pending::Join => {
                 let (sentence, detail) = self.sentence(&error.code, &error.message);
                 if let Some(Dialog::Join(form)) = &mut self.dialog {
@@ -296,6 +310,7 @@ impl AppState {
     fn forget_room(&mut self, room: RoomId) {
         self.rooms.retain(|known| known.room != room);
         self.chats.remove(&room);
+        self.files.remove(&room);
         if self.selected == Some(Selected::Room(room)) {
             self.selected = None;
             self.panel = None;
@@ -412,17 +427,18 @@ impl AppState {
                 }
             }
             self.invitation.made = None;
-            self.panel = self.panel.filter(|panel| *panel == Panel::People);
+            self.panel = self.panel.filter(|panel| matches!(panel, Panel::People | Panel::Files));
         }
         self.selected = Some(Selected::Room(room));
         self.place = Place::Rooms;
+        let mut effects = self.load_files();
         let chat = self.chats.entry(room).or_default();
-        if !chat.loaded {
-            self.reload_chat(room)
-        } else {
+        if chat.loaded {
             chat.mark_unread();
-            Vec::new()
+        } else {
+            effects.extend(self.reload_chat(room));
         }
+        effects
     }
 
     fn room_mut(&mut self, room: RoomId) -> Option<&mut RoomView> {

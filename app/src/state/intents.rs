@@ -172,8 +172,15 @@ impl AppState {
                 return plain(Command::RoomJoinCancel { room });
             }
             Intent::DismissJoin(room) => self.drop_join(room),
-            Intent::OpenPanel(panel) => self.panel = panel,
-            Intent::TogglePanel(panel) => self.panel = if self.panel == Some(panel) { None } else { Some(panel) },
+            Intent::File(intent) => return self.handle_file(intent),
+            Intent::OpenPanel(panel) => {
+                self.panel = panel;
+                return self.load_files();
+            }
+            Intent::TogglePanel(panel) => {
+                self.panel = if self.panel == Some(panel) { None } else { Some(panel) };
+                return self.load_files();
+            }
 
             Intent::Approve { room, device } => return plain(Command::RoomApprove { room, device }),
             Intent::Refuse { room, device } => return plain(Command::RoomRefuse { room, device }),
@@ -292,6 +299,7 @@ impl AppState {
             Confirm::DeleteRoom { room, .. } => plain(Command::RoomDelete { room }),
             Confirm::DeleteMessage { room, message } => plain(Command::ChatDelete { room, message }),
             Confirm::Wipe => plain(Command::Wipe { everything: true }),
+            Confirm::RemoveFile { room, file, .. } => plain(Command::FileRemove { room, file }),
             Confirm::Record => {
                 let folder = format!("{}", self.now_ms / 1000);
                 plain(Command::CallRecord { dir: Some(self.launch.recordings.join(folder)) })

@@ -379,6 +379,7 @@ keys-talk = Halten zum Sprechen
 keys-share = Bildschirm teilen
 keys-chat = Chat
 keys-people = Leute
+keys-files = Dateien
 keys-layout = Raster oder Rampenlicht
 keys-full-screen = Ganzer Bildschirm
 keys-send = Nachricht senden
@@ -440,3 +441,74 @@ error-store-newer = Diese Daten hat eine neuere Version von Conclave geschrieben
 error-store-failed = Die Platte verweigert es. Sie ist vielleicht voll oder schreibgeschützt.
 error-busy = Zu viel auf einmal. Versuche es gleich noch einmal.
 error-stopped = Der Motor von Conclave steht. Schließe das Fenster und starte neu.
+
+# Dateien
+
+files-title = Dateien
+files-share = Dateien teilen
+files-share-folder = Ordner teilen
+files-drop = Oder Dateien auf das Fenster ziehen oder einfügen.
+files-none = Noch keine Dateien
+files-none-more = Was hier geteilt wird, bleibt auf den Geräten der anderen, bis es jemand holt.
+file-about = { $size } · { $who }
+file-about-folder =
+    { $count ->
+        [one] { $size } · eine Datei · { $who }
+       *[other] { $size } · { $count } Dateien · { $who }
+    }
+file-waiting = Wartet auf jemanden, der sie hat
+file-fetching = { $done } von { $size } · { $speed }/s von { $peers }
+file-paused = Angehalten bei { $done } von { $size }
+file-sending = Sendet { $speed }/s an andere
+file-shared = Von diesem Gerät geteilt
+file-complete = Auf diesem Gerät
+file-sealed = Versiegelt aufbewahrt, damit andere sie holen können
+file-reading = { $name } wird gelesen
+file-progress = Fortschritt von { $name }
+file-get = { $name } herunterladen
+file-get-into = { $name } in einen Ordner herunterladen
+file-seed = { $name } versiegelt für andere aufbewahren
+file-pause = { $name } anhalten
+file-resume = { $name } fortsetzen
+file-cancel = { $name } abbrechen
+file-open = { $name } öffnen
+file-open-folder = { $name } im Ordner zeigen
+file-preview = In { $name } hineinsehen
+file-preview-of = Blick in { $name }
+file-preview-none = Von dieser Datei gibt es nichts zu zeigen.
+file-remove = { $name } nicht mehr teilen
+size-b = { $n } B
+size-kib = { $n } KiB
+size-mib = { $n } MiB
+size-gib = { $n } GiB
+size-tib = { $n } TiB
+left-seconds =
+    { $n ->
+        [one] noch eine Sekunde
+       *[other] noch { $n } Sekunden
+    }
+left-minutes =
+    { $n ->
+        [one] noch eine Minute
+       *[other] noch { $n } Minuten
+    }
+left-hours =
+    { $n ->
+        [one] noch eine Stunde
+       *[other] noch { $n } Stunden
+    }
+toast-file-offered = { $who } teilt { $name }
+toast-file-complete = { $name } ist da
+toast-file-stopped = { $name }: { $why }
+confirm-file = { $name } nicht mehr teilen?
+confirm-file-more = Niemand kann sie hier mehr holen. Wer sie hat, behält sie.
+confirm-file-act = Nicht mehr teilen
+error-unknown-file = Diese Datei wird nicht mehr geteilt.
+error-file-stale = Die Datei wurde nach dem Teilen geändert. Teile sie noch einmal.
+error-file-gone = Die geteilte Datei ist nicht mehr da.
+error-file-refused = Das kann nicht geteilt oder geschrieben werden.
+error-file-failed = Der Datenträger hat abgelehnt.
+error-disk-full = Auf dem Datenträger ist nicht genug Platz.
+error-target-gone = Der Zielordner ist nicht mehr da.
+error-permission-denied = Lesen oder Schreiben ist dort nicht erlaubt.
+error-drive-gone = Das Laufwerk antwortet nicht. Vielleicht wurde es abgezogen.

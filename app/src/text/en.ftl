@@ -379,6 +379,7 @@ keys-talk = Hold to talk
 keys-share = Share screen
 keys-chat = Chat
 keys-people = People
+keys-files = Files
 keys-layout = Grid or spotlight
 keys-full-screen = Full screen
 keys-send = Send a message
@@ -440,3 +441,74 @@ error-store-newer = This data was written by a newer version of Conclave. Update
 error-store-failed = The disk refused. It may be full or write-protected.
 error-busy = Too much at once. Try again in a moment.
 error-stopped = Conclave's engine has stopped. Close the window and start again.
+
+# Files
+
+files-title = Files
+files-share = Share files
+files-share-folder = Share a folder
+files-drop = Or drop files on the window, or paste them.
+files-none = No files yet
+files-none-more = What people share here stays on their devices until somebody fetches it.
+file-about = { $size } · { $who }
+file-about-folder =
+    { $count ->
+        [one] { $size } · one file · { $who }
+       *[other] { $size } · { $count } files · { $who }
+    }
+file-waiting = Waiting for somebody who has it
+file-fetching = { $done } of { $size } · { $speed }/s from { $peers }
+file-paused = Paused at { $done } of { $size }
+file-sending = Sending { $speed }/s to others
+file-shared = Shared from this device
+file-complete = On this device
+file-sealed = Kept sealed, for others to fetch
+file-reading = Reading { $name }
+file-progress = Progress of { $name }
+file-get = Download { $name }
+file-get-into = Download { $name } into a folder
+file-seed = Keep { $name } sealed for others
+file-pause = Pause { $name }
+file-resume = Go on with { $name }
+file-cancel = Cancel { $name }
+file-open = Open { $name }
+file-open-folder = Show { $name } in its folder
+file-preview = Look into { $name }
+file-preview-of = A look into { $name }
+file-preview-none = There is nothing to show of this file.
+file-remove = Stop sharing { $name }
+size-b = { $n } B
+size-kib = { $n } KiB
+size-mib = { $n } MiB
+size-gib = { $n } GiB
+size-tib = { $n } TiB
+left-seconds =
+    { $n ->
+        [one] one second left
+       *[other] { $n } seconds left
+    }
+left-minutes =
+    { $n ->
+        [one] one minute left
+       *[other] { $n } minutes left
+    }
+left-hours =
+    { $n ->
+        [one] one hour left
+       *[other] { $n } hours left
+    }
+toast-file-offered = { $who } shares { $name }
+toast-file-complete = { $name } is here
+toast-file-stopped = { $name }: { $why }
+confirm-file = Stop sharing { $name }?
+confirm-file-more = Nobody can fetch it here any more. Those who have it keep it.
+confirm-file-act = Stop sharing
+error-unknown-file = This file is shared no more.
+error-file-stale = The file was changed after it was shared. Share it again.
+error-file-gone = The file that was shared is not there any more.
+error-file-refused = This cannot be shared or written.
+error-file-failed = The disk refused.
+error-disk-full = There is not enough space on the disk.
+error-target-gone = The folder it was to go into is not there any more.
+error-permission-denied = Reading or writing there is not permitted.
+error-drive-gone = The drive does not answer. It may have been unplugged.

@@ -61,9 +61,10 @@ fn every_screen_names_its_controls() {
 
     let mut window = Window::lively();
     check(&window, "room");
-    let screens: [(&str, Vec<Intent>); 12] = [
+    let screens: [(&str, Vec<Intent>); 13] = [
         ("people", vec![Intent::OpenPanel(Some(Panel::People))]),
         ("invite", vec![Intent::OpenPanel(Some(Panel::Invite)), Intent::MakeInvite(DESIGN)]),
+        ("files", vec![Intent::OpenPanel(Some(Panel::Files))]),
         ("search", vec![Intent::ToggleSearch(DESIGN), Intent::Search(DESIGN, "the".into())]),
         ("compose", vec![Intent::EditLast(DESIGN)]),
         ("new room", vec![Intent::ShowNewRoom]),
@@ -89,7 +90,7 @@ fn every_screen_names_its_controls() {
     check(&window, "lobby");
     window.want(Intent::EnterCall);
     check(&window, "call");
-    for panel in [Panel::Chat, Panel::People, Panel::Invite] {
+    for panel in [Panel::Chat, Panel::People, Panel::Invite, Panel::Files] {
         window.want(Intent::OpenPanel(Some(panel)));
         check(&window, "call panel");
     }

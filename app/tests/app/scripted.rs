@@ -382,6 +382,7 @@ impl World {
                 events.push(Event::RoomChanged { room: view.clone() });
                 Reply::Done {}
             }
+            Command::FileList { .. } => Reply::Files { files: vec![] },
             _ => Reply::Done {},
         })
     }

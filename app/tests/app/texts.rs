@@ -55,8 +55,9 @@ fn used() -> BTreeSet<String> {
             before = part.to_owned();
         }
     }
-    // The name of a thread is not for people.
+    // Names of a thread and of a program are not for people.
     used.remove("conclave-node");
+    used.remove("xdg-open");
     used
 }
 
