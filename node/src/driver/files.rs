@@ -247,10 +247,11 @@ impl Driver {
         let inbox =
             if key.name == StreamName::FileData { self.files.handle.data.clone() } else { self.files.handle.control.clone() };
         let outbox = self.links.outbox();
+        let link = FileLink { id, key: peer, name: key.name, writer: writer.clone() };
         let (go, wait) = tokio::sync::oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             if wait.await.is_ok() {
-                crate::files::carry(inbox, id, peer, key.name, reader).await;
+                crate::files::carry(inbox, link, reader).await;
                 let _ = outbox.send(FromLink::Down { id }).await;
             }
         });
@@ -259,8 +260,6 @@ impl Driver {
             writer.abort();
             return;
         }
-        // The engine knows the stream before it reads the first word of it.
-        self.files.ask(Ask::Link(FileLink { id, key: peer, name: key.name, writer })).await;
         let _ = go.send(());
     }
 

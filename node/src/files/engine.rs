@@ -23,7 +23,7 @@ use self::fetch::Fetch;
 use super::error::FileError;
 use super::jobs::{Done, Jobs, Kept, Opened, Supply, open};
 use super::part::{Beside, Form};
-use super::peer::{FileLink, FromPeer, Peer, PeerKey};
+use super::peer::{FromPeer, Peer, PeerKey};
 use crate::driver::rng;
 
 /// Requests of the loop that wait. The loop waits beyond them, which is never long: the engine waits for nothing.
@@ -55,8 +55,6 @@ pub(crate) enum Ask {
     Begin { room: RoomId, file: FileId, manifest: Arc<Manifest>, kept: Kept },
     /// Takes part no more. `remove`: what was fetched so far goes too.
     End { file: FileId, remove: bool },
-    /// A proved stream to a member.
-    Link(FileLink),
     /// Bytes a second, up and down.
     Limits { up: Option<u64>, down: Option<u64> },
     /// A call is running that must not be hurt: uploads stay below this many bytes a second.
@@ -256,7 +254,6 @@ impl Engine {
         match ask {
             Ask::Begin { room, file, manifest, kept } => self.begin(room, file, manifest, kept),
             Ask::End { file, remove } => self.end(file, remove),
-            Ask::Link(link) => self.handle_link(link),
             Ask::Limits { up, down } => {
                 self.wished_up = up;
                 let now = self.now();

@@ -27,13 +27,31 @@ pub(crate) struct FileLink {
 /// What streams bring.
 #[derive(Debug)]
 pub(crate) enum FromPeer {
-    Control { id: u64, key: PeerKey, frame: Vec<u8> },
-    Data { id: u64, key: PeerKey, frame: Vec<u8> },
-    Ended { id: u64, key: PeerKey },
+    /// The stream stands: before anything that it brings.
+    Up(FileLink),
+    Control {
+        id: u64,
+        key: PeerKey,
+        frame: Vec<u8>,
+    },
+    Data {
+        id: u64,
+        key: PeerKey,
+        frame: Vec<u8>,
+    },
+    Ended {
+        id: u64,
+        key: PeerKey,
+    },
 }
 
 /// Carries what arrives to the engine until the stream ends.
-pub(crate) async fn carry(inbox: mpsc::Sender<FromPeer>, id: u64, key: PeerKey, name: StreamName, mut reader: FrameReader) {
+pub(crate) async fn carry(inbox: mpsc::Sender<FromPeer>, link: FileLink, mut reader: FrameReader) {
+    let (id, key, name) = (link.id, link.key, link.name);
+    // By the same queue as its frames, so that none of them comes before it.
+    if inbox.send(FromPeer::Up(link)).await.is_err() {
+        return;
+    }
     loop {
         let from = match reader.next().await {
             Ok(frame) if name == StreamName::FileData => FromPeer::Data { id, key, frame },

@@ -18,7 +18,7 @@ const MAX_WITHIN_MS: u32 = 120_000;
 
 impl Engine {
     /// A stream stands. A new one takes the place of the one before, and begins with what this device holds.
-    pub(super) fn handle_link(&mut self, link: FileLink) {
+    fn handle_link(&mut self, link: FileLink) {
         let peer = self.peers.entry(link.key).or_default();
         let place = if link.name == StreamName::FileData { &mut peer.data } else { &mut peer.control };
         let again = place.replace((link.id, link.writer)).is_some();
@@ -37,6 +37,7 @@ impl Engine {
 
     pub(super) fn handle_peer(&mut self, from: FromPeer) {
         match from {
+            FromPeer::Up(link) => self.handle_link(link),
             FromPeer::Control { id, key, frame } => {
                 if !self.peers.get(&key).is_some_and(|peer| peer.has(id)) {
                     return;
