@@ -56,7 +56,11 @@ pub enum Confirm {
         message: OpHash,
     },
     Record,
-    RemoveFile { room: RoomId, file: FileId, name: String },
+    RemoveFile {
+        room: RoomId,
+        file: FileId,
+        name: String,
+    },
 }
 
 /// What is chosen for an invitation.

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::{
     DiagnosisView, FileView, InviteView, MediaDeviceView, MessageView, OwnDeviceView, PeerView, ProfileView, RoleView, RoomView,
-    StateView,
-    VerificationView,
+    StateView, VerificationView,
 };
 
 /// Please do this.
