@@ -17,7 +17,7 @@ use conclave_node::command::Command;
 use conclave_node::config::Protection;
 use conclave_node::view::{
     CallView, DiagnosisView, InviteView, JoinView, MediaDeviceView, MediaKind, MemberView, ProfileView, RoleView, RoomView,
-    VerificationView,
+    TeamView, VerificationView,
 };
 use conclave_protocol::id::{DeviceId, RoomId};
 
@@ -186,6 +186,7 @@ pub struct AppState {
     pub chats: BTreeMap<RoomId, Chat>,
     pub devices: Vec<MediaDeviceView>,
     pub diagnosis: Option<DiagnosisView>,
+    pub team: Option<TeamView>,
     pub call: Option<CallView>,
     pub stage: Stage,
     pub place: Place,
@@ -229,6 +230,7 @@ impl AppState {
             chats: BTreeMap::new(),
             devices: Vec::new(),
             diagnosis: None,
+            team: None,
             call: None,
             stage: Stage::default(),
             place: Place::Rooms,

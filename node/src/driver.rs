@@ -11,6 +11,7 @@ mod links;
 mod peers;
 mod rooms;
 mod sessions;
+mod team;
 mod verification;
 mod views;
 mod whereabouts;
@@ -32,6 +33,7 @@ use self::joins::Joins;
 use self::links::{FromLink, Links};
 use self::peers::PeerState;
 use self::rooms::RoomEntry;
+use self::team::Team;
 use self::verification::Verification;
 use crate::command::{Command, Reply};
 use crate::config::Config;
@@ -74,9 +76,10 @@ pub(crate) async fn spawn(
             .collect::<Result<Vec<_>, StoreError>>()?;
         let addresses = store.addresses()?;
         let marks = verification::load_marks(&store)?;
-        Ok::<_, CommandError>((me, store, rooms, addresses, marks))
+        let team = Team::load(&store)?;
+        Ok::<_, CommandError>((me, store, rooms, addresses, marks, team))
     });
-    let (me, store, loaded, addresses, marks) =
+    let (me, store, loaded, addresses, marks, team) =
         opened.await.map_err(|_| CommandError::new(ErrorCode::StoreFailed, "The store could not be opened."))??;
     let store = StoreHandle::start(store)?;
     let (net, net_events) = Net::start(&me.device.seed(), &net_config).map_err(net_refused)?;
@@ -111,6 +114,7 @@ pub(crate) async fn spawn(
         joins: Joins::default(),
         calls: calls::Calls::new(pictures),
         verification: Verification::new(marks),
+        team,
         me,
         store,
         data,
@@ -173,6 +177,7 @@ struct Driver {
     joins: Joins,
     calls: calls::Calls,
     verification: Verification,
+    team: Team,
     peers: BTreeMap<DeviceId, PeerState>,
     /// Where this device listens.
     listening: Vec<String>,
@@ -218,6 +223,7 @@ impl Driver {
                 Some(event) = self.calls.mesh_events.recv() => self.handle_mesh(event),
                 Some(done) = self.calls.done.recv() => self.handle_media_done(done),
                 Some(done) = self.verification.done() => self.handle_code_done(done).await,
+                Some(done) = self.team.done() => self.handle_team_done(done).await,
                 _ = tick.tick() => self.handle_tick().await,
                 () = tokio::time::sleep_until(sessions_due.into()) => self.handle_sessions_tick(),
                 // What is said of a call is waited for by people: a tick would be felt.
@@ -325,6 +331,7 @@ impl Driver {
         self.links.handle_tick(Instant::now(), is_member);
         self.handle_join_tick().await;
         self.handle_call_tick();
+        self.handle_team_tick();
         self.rotate_where_due().await;
     }
 

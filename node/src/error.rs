@@ -86,6 +86,12 @@ codes! {
     PeerVersion = "peer_version" / 3,
     /// The keys are not the same on both sides: another person's code, or someone stands in between.
     CodeMismatch = "code_mismatch" / 3,
+    /// This device belongs to no team.
+    NoTeam = "no_team" / 1,
+    /// The team's node refused; the message says why.
+    TeamRefused = "team_refused" / 3,
+    /// The team's node shows something else than it did before, or than its team's root key signed.
+    TeamFraud = "team_fraud" / 3,
     /// The room's call is as full as a mesh can be.
     CallFull = "call_full" / 3,
     /// This device is in no call.

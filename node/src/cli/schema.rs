@@ -129,6 +129,7 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::Backup { .. } => "backup",
         Reply::Setting { .. } => "value",
         Reply::Verification { .. } => "verification",
+        Reply::Team { .. } => "team",
         Reply::Done {} => "",
     }
 }
@@ -165,6 +166,7 @@ fn every_answer_is_described() {
         "diagnosis",
         "value",
         "verification",
+        "team",
         "",
     ];
     assert_eq!(shown, all.into_iter().collect());
