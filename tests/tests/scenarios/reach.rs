@@ -61,7 +61,7 @@ async fn goes_on(peer: &mut Peer, other: DeviceId, more: u64) {
     let mut from = None;
     peer.wait("the call going on", |event| {
         let Event::CallChanged { call: Some(call) } = event else { return None };
-        let person = call.participants.iter().find(|person| person.device == other)?;
+        let person = call.people.iter().find(|person| person.device == other)?;
         let frames = person.stats.frames_decoded;
         let began = *from.get_or_insert(frames);
         (person.link == LinkState::Connected && frames >= began + more).then_some(())

@@ -136,7 +136,7 @@ impl Machine {
 
     /// A datagram came to the port that clients speak to.
     pub(super) fn handle_client(&mut self, from: SocketAddr, bytes: &[u8], now_ms: u64) -> Option<Output> {
-        if bytes.first().is_some_and(|first| (0x40..0x50).contains(first)) {
+        if bytes.first().is_some_and(|first| (0x40..0x80).contains(first)) {
             return self.handle_channel_data(from, bytes, now_ms);
         }
         let Some(message) = Message::read(bytes) else {
@@ -317,8 +317,9 @@ impl Machine {
     }
 
     fn bind_channel(&mut self, from: SocketAddr, message: &Message<'_>, now_ms: u64) -> Result<Writer, u16> {
+        // RFC 8656 has less of them; clients of RFC 5766 take any of these.
         let number = message.number(CHANNEL_NUMBER).map(|number| (number >> 16) as u16);
-        let (Some(number @ 0x4000..=0x4FFF), Some(peer)) = (number, message.address(XOR_PEER_ADDRESS)) else { return Err(400) };
+        let (Some(number @ 0x4000..=0x7FFE), Some(peer)) = (number, message.address(XOR_PEER_ADDRESS)) else { return Err(400) };
         if !self.reaches(peer) {
             return Err(403);
         }

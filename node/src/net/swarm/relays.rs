@@ -10,7 +10,8 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, PeerId};
 
 use super::Task;
-use crate::net::address;
+use crate::net::TransportName;
+use crate::net::address::{self, transport_of};
 
 /// Relays at once, and addresses of each.
 const RELAYS: usize = 4;
@@ -100,11 +101,12 @@ impl Task {
                 reserve(&mut self.swarm, *peer, relay);
                 continue;
             }
-            // From the port that is listened on: what the NAT makes of it is where others will be told to punch.
-            let options = DialOpts::peer_id(*peer)
-                .condition(PeerCondition::DisconnectedAndNotDialing)
-                .addresses(relay.addresses.clone())
-                .build();
+            // QUIC alone at first: of what a NAT makes of its one port, others are told where to punch; a hole for TCP fails more often.
+            let quic = relay.addresses.iter().filter(|address| transport_of(address) == Some(TransportName::Quic));
+            let quic: Vec<Multiaddr> = if relay.failures == 1 { quic.cloned().collect() } else { Vec::new() };
+            let addresses = if quic.is_empty() { relay.addresses.clone() } else { quic };
+            // From the port that is listened on.
+            let options = DialOpts::peer_id(*peer).condition(PeerCondition::Disconnected).addresses(addresses).build();
             if let Err(error) = self.swarm.dial(options) {
                 tracing::debug!(%error, "the relay was not dialled");
             }
