@@ -53,7 +53,7 @@ bootstrap: setup-build
 	$(CARGO) build --workspace --bin conclave-bootstrap
 	@mkdir -p $(BOOTSTRAP_DIR)
 	@program=$$(realpath $(TARGET_DIR)/debug/conclave-bootstrap); cd $(BOOTSTRAP_DIR); \
-	[ -e bootstrap.toml ] || "$$program" init --team "$${TEAM:-My team}" $${URL:+--url "$$URL"} || exit 1; exec "$$program" run $(ARGS)
+	[ -e bootstrap.toml ] || "$$program" init --team "$${TEAM:-My team}" $${URL:+--url "$$URL"} $${EXTERNAL:+--external "$$EXTERNAL"} || exit 1; exec "$$program" run $(ARGS)
 
 test: setup-build
 	$(CARGO) build --workspace --all-targets

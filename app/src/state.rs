@@ -18,7 +18,7 @@ use conclave_node::command::Command;
 use conclave_node::config::Protection;
 use conclave_node::view::{
     CallView, DiagnosisView, InviteView, JoinView, MediaDeviceView, MediaKind, MemberView, ProfileView, RoleView, RoomView,
-    VerificationView,
+    TeamView, VerificationView,
 };
 use conclave_protocol::id::{DeviceId, FileId, RoomId};
 
@@ -208,6 +208,7 @@ pub struct AppState {
     pub files: BTreeMap<RoomId, files::RoomFiles>,
     pub devices: Vec<MediaDeviceView>,
     pub diagnosis: Option<DiagnosisView>,
+    pub team: Option<TeamView>,
     pub call: Option<CallView>,
     pub stage: Stage,
     pub place: Place,
@@ -252,6 +253,7 @@ impl AppState {
             files: BTreeMap::new(),
             devices: Vec::new(),
             diagnosis: None,
+            team: None,
             call: None,
             stage: Stage::default(),
             place: Place::Rooms,

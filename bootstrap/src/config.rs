@@ -79,11 +79,23 @@ pub struct Reach {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Turn {
-    /// Of a TURN server; empty: none.
+    pub enabled: bool,
+    pub listen: SocketAddr,
+    /// Where the relayed addresses are: the address that peers see. Unset: that of `listen`.
+    pub external: Option<IpAddr>,
+    /// What clients are told. Empty: made from `external` and the port of `listen`.
     pub urls: Vec<String>,
-    /// What that server makes its credentials with (coturn's `static-auth-secret`).
+    /// Of a server beside this one (coturn's `static-auth-secret`). Empty: one of our own.
     pub secret: String,
     pub credential_seconds: u64,
+    pub allocations: usize,
+    pub allocations_per_user: usize,
+    /// Of each allocation and each way.
+    pub bytes_per_second: u64,
+    /// Of each user in an hour.
+    pub bytes_per_hour: u64,
+    /// Private addresses that may be reached all the same, as `10.1.0.0/16`.
+    pub lan: Vec<String>,
 }
 
 impl Default for Team {
@@ -129,7 +141,19 @@ impl Default for Reach {
 
 impl Default for Turn {
     fn default() -> Self {
-        Self { urls: Vec::new(), secret: String::new(), credential_seconds: 600 }
+        Self {
+            enabled: true,
+            listen: SocketAddr::from(([0, 0, 0, 0], 3478)),
+            external: None,
+            urls: Vec::new(),
+            secret: String::new(),
+            credential_seconds: 600,
+            allocations: 200,
+            allocations_per_user: 5,
+            bytes_per_second: 500_000,
+            bytes_per_hour: 2_000_000_000,
+            lan: Vec::new(),
+        }
     }
 }
 
@@ -207,7 +231,17 @@ impl Config {
         if !(30..=600).contains(&self.turn.credential_seconds) {
             return wrong("turn.credential_seconds", "30 to 600 are possible");
         }
-        if self.turn.secret.is_empty() != self.turn.urls.is_empty() {
+        if let Some(bad) = self.turn.lan.iter().find(|text| crate::reach::parse_prefix(text).is_none()) {
+            return wrong("turn.lan", &format!("`{bad}` is no prefix such as 10.1.0.0/16"));
+        }
+        if self.turn.enabled
+            && self.turn.external.is_none()
+            && self.turn.listen.ip().is_unspecified()
+            && self.turn.urls.is_empty()
+        {
+            return wrong("turn.external", "the address that peers see is needed where turn.listen is every address");
+        }
+        if !self.turn.enabled && self.turn.secret.is_empty() != self.turn.urls.is_empty() {
             return wrong("turn.secret", "turn.urls and turn.secret belong together");
         }
         Ok(())
@@ -217,6 +251,10 @@ impl Config {
 /// The configuration file that `init` writes.
 pub(crate) fn template(team: &str, url: &str, dir: &Path, external: Option<IpAddr>) -> String {
     let quoted = |text: &str| toml_string(text);
+    let (external_turn, turn) = match external {
+        Some(ip) => (format!("external = \"{ip}\""), true),
+        None => ("# external = \"203.0.113.7\"".to_owned(), false),
+    };
     let reach = external.map_or_else(
         || "# external = [\"/ip4/203.0.113.7/tcp/7400\", \"/ip4/203.0.113.7/udp/7400/quic-v1\"]".to_owned(),
         |ip| {
@@ -265,11 +303,22 @@ circuit_seconds = 3600
 circuit_bytes = 268435456
 
 [turn]
-# The TURN server for media across NATs, such as coturn (4.9 or newer) with `use-auth-secret`: its urls, as turn:203.0.113.7:3478, and its
-# static-auth-secret. Members get credentials for it that last so long, 30 to 600 seconds.
+# STUN and TURN over UDP, for media across NATs.
+enabled = {turn}
+listen = "0.0.0.0:3478"
+# The address that peers see; needed where `listen` is every address.
+{external_turn}
+# A TURN server beside this one, such as coturn with `use-auth-secret`: enabled = false, its urls, and its static-auth-secret.
 urls = []
 secret = ""
 credential_seconds = 600
+allocations = 200
+allocations_per_user = 5
+# Of each allocation and way; of each user in an hour.
+bytes_per_second = 500000
+bytes_per_hour = 2000000000
+# Private addresses that may be reached through the relay all the same.
+lan = []
 "#,
         team = quoted(team),
         url = quoted(url),

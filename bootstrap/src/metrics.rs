@@ -1,5 +1,7 @@
 //! What is counted, as Prometheus reads it. No label is a person's, a device's or an address.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -20,6 +22,10 @@ pub(crate) struct Metrics {
     pub(crate) reservations: Gauge,
     pub(crate) circuits: Gauge,
     pub(crate) relay_denied: Counter,
+    pub(crate) turn_allocations: Gauge,
+    pub(crate) turn_bytes: Counter<u64, AtomicU64>,
+    pub(crate) turn_refused: Counter,
+    pub(crate) dropped: Counter,
 }
 
 impl Metrics {
@@ -38,6 +44,10 @@ impl Metrics {
             reservations: registered!("relay_reservations", "Devices that may be reached through the relay", Gauge::default()),
             circuits: registered!("relay_circuits", "Connections that go through the relay", Gauge::default()),
             relay_denied: registered!("relay_denied", "Reservations and circuits that were refused", Counter::default()),
+            turn_allocations: registered!("turn_allocations", "TURN allocations that stand", Gauge::default()),
+            turn_bytes: registered!("turn_bytes", "Bytes relayed by TURN, both ways", Counter::default()),
+            turn_refused: registered!("turn_refused", "TURN requests and datagrams that were refused", Counter::default()),
+            dropped: registered!("datagrams_dropped", "Datagrams dropped before anything was made of them", Counter::default()),
             registry,
         }
     }

@@ -6,8 +6,11 @@ mod dials;
 mod discovery;
 mod policy;
 mod quota;
+mod turn;
 
 pub(crate) use self::discovery::{Reach, start};
+pub(crate) use self::policy::parse_prefix;
+pub(crate) use self::turn::{TurnServer, start as start_turn};
 
 use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit, Mac};

@@ -41,6 +41,7 @@ pub struct Server {
     http: tokio::task::JoinHandle<std::io::Result<()>>,
     sweeper: tokio::task::JoinHandle<()>,
     reach: Option<reach::Reach>,
+    _turn: Option<reach::TurnServer>,
 }
 
 /// Opens what a config names: the database and what its secrets are sealed with.
@@ -51,14 +52,33 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<(Store, Master)> {
 
 pub(crate) async fn registry(config: &Config) -> anyhow::Result<Registry> {
     let (store, master) = open(config).await?;
-    let turn = match config.turn.urls.is_empty() {
-        true => None,
-        false => {
-            let secret = config.turn.secret.as_bytes().to_vec();
-            Some(TurnAccess { urls: config.turn.urls.clone(), secret, seconds: config.turn.credential_seconds })
-        }
-    };
+    let turn = turn_access(config, &store, &master, None).await?;
     Ok(Registry::open(store, master, &config.team.url, tls::pin(config)?, turn).await?)
+}
+
+/// Where TURN is, here or beside this node, and the secret of its credentials: a configured one, or one that all replicas share.
+/// `bound`: where the node's own listens.
+async fn turn_access(
+    config: &Config,
+    store: &Store,
+    master: &Master,
+    bound: Option<SocketAddr>,
+) -> anyhow::Result<Option<TurnAccess>> {
+    let turn = &config.turn;
+    if !turn.enabled && turn.urls.is_empty() {
+        return Ok(None);
+    }
+    let secret = match turn.secret.is_empty() {
+        false => turn.secret.as_bytes().to_vec(),
+        true => master.secret(store, "turn", || Ok(random::<32>()?.to_vec())).await?.to_vec(),
+    };
+    let listen = bound.unwrap_or(turn.listen);
+    let here = SocketAddr::new(turn.external.unwrap_or(listen.ip()), listen.port());
+    let urls = match turn.urls.is_empty() {
+        false => turn.urls.clone(),
+        true => vec![format!("stun:{here}"), format!("turn:{here}?transport=udp")],
+    };
+    Ok(Some(TurnAccess { urls, secret, seconds: turn.credential_seconds }))
 }
 
 /// Makes a team: the keys, the database, the root key in `root_file`.
@@ -85,8 +105,16 @@ impl Server {
     /// # Errors
     /// Where a socket, a key or the database is not to be had.
     pub async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let registry = registry(config).await?;
         let metrics = Arc::new(Metrics::new());
+        let (store, master) = open(config).await?;
+        let turn = match turn_access(config, &store, &master, None).await? {
+            Some(access) if config.turn.enabled => {
+                Some(reach::start_turn(&config.turn, access.secret, Arc::clone(&metrics)).await?)
+            }
+            _ => None,
+        };
+        let access = turn_access(config, &store, &master, turn.as_ref().map(|turn| turn.address)).await?;
+        let registry = Registry::open(store, master, &config.team.url, tls::pin(config)?, access).await?;
         let reach = if config.reach.enabled {
             let master = Master::open(&config.data.dir.join(MASTER))?;
             let seed = peer_seed(&config.data.dir.join(PEER), &master)?;
@@ -127,7 +155,7 @@ impl Server {
         };
         let sweeper = tokio::spawn(sweep(Arc::clone(&app)));
         tracing::info!(%address, "HTTP listens");
-        Ok(Self { app, address, handle, http, sweeper, reach })
+        Ok(Self { app, address, handle, http, sweeper, reach, _turn: turn })
     }
 
     /// Where the HTTP side listens.

@@ -36,7 +36,9 @@ mod view;
 pub use batch::{BadBatch, Change, MAX_CHANGES, MAX_UNPACKED, pack, unpack};
 pub use board::{Board, ChangeId, Changed, MAX_DOCUMENTS, Merged, Moment, PageInfo};
 pub use edit::{Edit, EditError, End, MAX_EDITS, PageEdit, Place};
-pub use geometry::{GeometryError, MAX_COORDINATE, MAX_GEOMETRY, MAX_POINTS, Point, Rect, pack as pack_points, unpack as unpack_points};
+pub use geometry::{
+    GeometryError, MAX_COORDINATE, MAX_GEOMETRY, MAX_POINTS, Point, Rect, pack as pack_points, unpack as unpack_points,
+};
 pub use id::{Actor, BadId, DocId, ElementId, GroupId, PageId};
 pub use order::OrderKey;
 pub use schema::guard::{MAX_CHANGE, MAX_OPS, Refusal};

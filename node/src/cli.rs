@@ -119,6 +119,9 @@ async fn carry_out(arguments: Arguments) -> Result<Option<Output>, Failure> {
                 },
                 Typed::Wipe { everything } => Box::pin(oneshot::wipe(&mut client, everything)).await,
                 Typed::Room(room) => Box::pin(oneshot::room(&mut client, room, linger)).await,
+                Typed::Team(team) => Box::pin(oneshot::team(&mut client, team)).await,
+                Typed::Login { link } => Box::pin(oneshot::ask_team(&mut client, Command::TeamLogin { link })).await,
+                Typed::Logout => Box::pin(oneshot::logout(&mut client)).await,
                 Typed::Verify(verify) => Box::pin(oneshot::verify(&mut client, verify)).await,
                 Typed::File(file) => Box::pin(files::file(&mut client, file, linger)).await,
                 Typed::Chat(chat) => Box::pin(oneshot::chat(&mut client, chat, linger)).await,
@@ -245,7 +248,8 @@ fn start_log() {
 fn log_directives(wanted: &str) -> String {
     let wanted = wanted.trim();
     if wanted.is_empty() {
-        return "error,conclave_node=warn,conclave_media=warn".to_owned();
+        // A peer's private addresses are among what TURN is asked for, and rightly refused.
+        return "error,webrtc::peer_connection::transport::turn_relayer=off,conclave_node=warn,conclave_media=warn".to_owned();
     }
     let everything = |directive: &str| directive.eq_ignore_ascii_case("debug") || directive.eq_ignore_ascii_case("trace");
     if wanted.split(',').any(|directive| everything(directive.trim())) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::{
     DiagnosisView, FileView, InviteView, MediaDeviceView, MessageView, OwnDeviceView, PeerView, ProfileView, RoleView, RoomView,
-    StateView, VerificationView,
+    StateView, TeamView, VerificationView,
 };
 
 /// Please do this.
@@ -248,6 +248,26 @@ pub enum Command {
     #[serde(rename = "net.diagnose")]
     NetDiagnose {},
 
+    /// Registers with a team by its link.
+    #[serde(rename = "team.register")]
+    TeamRegister {
+        link: String,
+        /// The person's name in the team; the profile's where absent.
+        #[serde(default)]
+        name: Option<String>,
+    },
+    /// Logs in with this device's key: with the team of the link, or the one that this device belongs to.
+    #[serde(rename = "team.login")]
+    TeamLogin {
+        #[serde(default)]
+        link: Option<String>,
+    },
+    /// Forgets the token, and the team's node is used no more.
+    #[serde(rename = "team.logout")]
+    TeamLogout {},
+    #[serde(rename = "team.show")]
+    TeamShow {},
+
     /// A setting of a face of the node (theme, language, devices); the node only keeps it. At most 4 KiB.
     #[serde(rename = "setting.get")]
     SettingGet { key: String },
@@ -283,23 +303,65 @@ fn member() -> RoleView {
 #[serde(untagged)]
 #[allow(clippy::large_enum_variant, reason = "one at a time is on its way to whoever asked")]
 pub enum Reply {
-    Room { room: RoomView },
-    Rooms { rooms: Vec<RoomView> },
-    Invite { invite: InviteView },
-    Joining { joining: RoomId },
-    Message { message: MessageView },
-    Messages { messages: Vec<MessageView> },
-    Profile { profile: ProfileView },
-    State { state: Box<StateView> },
-    Devices { devices: Vec<MediaDeviceView> },
-    Peers { peers: Vec<PeerView> },
-    Diagnosis { diagnosis: DiagnosisView },
-    Verification { verification: VerificationView },
-    OwnDevices { own_devices: Vec<OwnDeviceView>, version: u64 },
-    Code { code: String },
-    Backup { backup: String },
-    File { file: FileView },
-    Files { files: Vec<FileView> },
-    Setting { value: Option<String> },
+    Room {
+        room: RoomView,
+    },
+    Rooms {
+        rooms: Vec<RoomView>,
+    },
+    Invite {
+        invite: InviteView,
+    },
+    Joining {
+        joining: RoomId,
+    },
+    Message {
+        message: MessageView,
+    },
+    Messages {
+        messages: Vec<MessageView>,
+    },
+    Profile {
+        profile: ProfileView,
+    },
+    State {
+        state: Box<StateView>,
+    },
+    Devices {
+        devices: Vec<MediaDeviceView>,
+    },
+    Peers {
+        peers: Vec<PeerView>,
+    },
+    Diagnosis {
+        diagnosis: DiagnosisView,
+    },
+    Verification {
+        verification: VerificationView,
+    },
+    OwnDevices {
+        own_devices: Vec<OwnDeviceView>,
+        version: u64,
+    },
+    Code {
+        code: String,
+    },
+    Backup {
+        backup: String,
+    },
+    File {
+        file: FileView,
+    },
+    Files {
+        files: Vec<FileView>,
+    },
+    Team {
+        // Named even where it is null: or every answer with one value that may be absent would read as this.
+        #[serde(deserialize_with = "Option::deserialize")]
+        team: Option<TeamView>,
+    },
+    Setting {
+        value: Option<String>,
+    },
     Done {},
 }

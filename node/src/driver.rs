@@ -12,6 +12,7 @@ mod links;
 mod peers;
 mod rooms;
 mod sessions;
+mod team;
 mod verification;
 mod views;
 mod whereabouts;
@@ -33,6 +34,7 @@ use self::joins::Joins;
 use self::links::{FromLink, Links};
 use self::peers::PeerState;
 use self::rooms::RoomEntry;
+use self::team::Team;
 use self::verification::Verification;
 use crate::command::{Command, Reply};
 use crate::config::Config;
@@ -76,9 +78,10 @@ pub(crate) async fn spawn(
             .collect::<Result<Vec<_>, StoreError>>()?;
         let addresses = store.addresses()?;
         let marks = verification::load_marks(&store)?;
-        Ok::<_, CommandError>((me, store, rooms, addresses, marks))
+        let team = Team::load(&store)?;
+        Ok::<_, CommandError>((me, store, rooms, addresses, marks, team))
     });
-    let (me, store, loaded, addresses, marks) =
+    let (me, store, loaded, addresses, marks, team) =
         opened.await.map_err(|_| CommandError::new(ErrorCode::StoreFailed, "The store could not be opened."))??;
     let store = StoreHandle::start(store)?;
     let (net, net_events) = Net::start(&me.device.seed(), &net_config).map_err(net_refused)?;
@@ -114,6 +117,7 @@ pub(crate) async fn spawn(
         calls: calls::Calls::new(pictures),
         verification: Verification::new(marks),
         files: files::Files::start(files_dir),
+        team,
         me,
         store,
         data,
@@ -177,6 +181,7 @@ struct Driver {
     calls: calls::Calls,
     verification: Verification,
     files: files::Files,
+    team: Team,
     peers: BTreeMap<DeviceId, PeerState>,
     /// Where this device listens.
     listening: Vec<String>,
@@ -224,6 +229,7 @@ impl Driver {
                 Some(done) = self.calls.done.recv() => self.handle_media_done(done),
                 Some(from) = self.files.next() => self.handle_files(from).await,
                 Some(done) = self.verification.done() => self.handle_code_done(done).await,
+                Some(done) = self.team.done() => self.handle_team_done(done).await,
                 _ = tick.tick() => self.handle_tick().await,
                 () = tokio::time::sleep_until(sessions_due.into()) => self.handle_sessions_tick(),
                 // What is said of a call is waited for by people: a tick would be felt.
@@ -339,6 +345,7 @@ impl Driver {
         self.links.handle_tick(Instant::now(), is_member);
         self.handle_join_tick().await;
         self.handle_call_tick();
+        self.handle_team_tick();
         self.rotate_where_due().await;
     }
 

@@ -104,6 +104,12 @@ codes! {
     PermissionDenied = "permission_denied" / 1,
     /// The drive does not answer.
     DriveGone = "drive_gone" / 1,
+    /// This device belongs to no team.
+    NoTeam = "no_team" / 1,
+    /// The team's node refused; the message says why.
+    TeamRefused = "team_refused" / 3,
+    /// The team's node shows something else than it did before, or than its team's root key signed.
+    TeamFraud = "team_fraud" / 3,
     /// The room's call is as full as a mesh can be.
     CallFull = "call_full" / 3,
     /// This device is in no call.

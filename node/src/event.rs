@@ -4,7 +4,8 @@ use conclave_protocol::id::{DeviceId, FileId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{
-    CallView, ErrorView, FileView, JoinView, KnockView, MediaDeviceView, MessageView, PeerView, ProfileView, RoomView, StreamKind,
+    CallView, ErrorView, FileView, JoinView, KnockView, MediaDeviceView, MessageView, PeerView, ProfileView, RoomView,
+    StreamKind, TeamView,
 };
 
 /// It happened.
@@ -86,6 +87,10 @@ pub enum Event {
     /// The call ended for this device, and why, if not by its own wish.
     #[serde(rename = "call.ended")]
     CallEnded { room: RoomId, error: Option<ErrorView> },
+
+    /// The team of this device, as it now is.
+    #[serde(rename = "team.changed")]
+    TeamChanged { team: Option<TeamView> },
 
     #[serde(rename = "media.devices")]
     MediaDevices { devices: Vec<MediaDeviceView> },

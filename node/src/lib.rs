@@ -16,4 +16,5 @@ pub mod net;
 pub mod pictures;
 pub mod rtc;
 pub mod store;
+mod team;
 pub mod view;

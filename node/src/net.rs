@@ -83,14 +83,17 @@ impl Default for NetConfig {
 pub enum TransportName {
     Quic,
     Tcp,
+    /// Through a relay: slower, and with limits.
+    Relay,
 }
 
 impl TransportName {
-    /// `quic` or `tcp`.
+    /// `quic`, `tcp` or `relay`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Quic => "quic",
             Self::Tcp => "tcp",
+            Self::Relay => "relay",
         }
     }
 }
@@ -206,6 +209,11 @@ impl Net {
     /// Closes every connection to `device` now, and ends what [`Net::want`] began.
     pub async fn disconnect(&self, device: DeviceId) -> Result<(), NetError> {
         self.ask(Ask::Disconnect { device }).await
+    }
+
+    /// The relays by which this device is reached from here on, and through which it reaches members; each address ends in `/p2p/…`.
+    pub async fn set_relays(&self, addresses: Vec<Multiaddr>) -> Result<(), NetError> {
+        self.ask(Ask::Relays { addresses }).await
     }
 
     /// The addresses at which this device listens.

@@ -258,10 +258,29 @@ pub struct DialView {
 pub struct PeerView {
     pub device: DeviceId,
     pub connected: bool,
-    /// `quic` or `tcp`.
+    /// `quic`, `tcp`, or `relay`: through the team's relay.
     pub transport: Option<String>,
     pub addresses: Vec<String>,
     pub rtt_ms: Option<u32>,
+}
+
+/// The team of this device, whose bootstrap node helps it to reach the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamView {
+    pub team: String,
+    /// The person's name in the team.
+    pub name: String,
+    /// Where the team's node is.
+    pub url: String,
+    pub logged_in: bool,
+    /// The node answered when it was last asked.
+    pub online: bool,
+    /// This device can be reached through the team's relay.
+    pub relayed: bool,
+    /// The node gives credentials for a relay of media.
+    pub media_relay: bool,
+    /// Why the node could not be used, if it could not.
+    pub problem: Option<ErrorView>,
 }
 
 /// The call this device is in.

@@ -9,6 +9,8 @@ mod calls;
 mod devices;
 #[path = "scenarios/files.rs"]
 mod files;
+#[path = "scenarios/reach.rs"]
+mod reach;
 #[path = "scenarios/rooms.rs"]
 mod rooms;
 #[path = "scenarios/script.rs"]

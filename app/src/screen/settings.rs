@@ -28,6 +28,7 @@ pub struct SettingsView {
     pub language: Language,
     pub devices: Vec<Picker>,
     pub network: Option<Network>,
+    pub team: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,7 @@ impl SettingsView {
                 listening: diagnosis.listening.clone(),
                 hints: diagnosis.hints.clone(),
             }),
+            team: team_lines(state),
         })
     }
 }
@@ -213,7 +215,21 @@ fn devices_ui(ui: &mut Ui, view: &SettingsView, draw: &mut Draw<'_>) {
     }
 }
 
+/// How it stands with the team, a line for each thing.
+fn team_lines(state: &AppState) -> Vec<String> {
+    let Some(team) = &state.team else { return vec![state.text.t("team-none")] };
+    let named = [("team", team.team.as_str().into()), ("name", team.name.as_str().into())];
+    let mut lines = vec![state.text.f("team-member", &named)];
+    lines.push(state.text.t(if team.online { "team-online" } else { "team-offline" }));
+    if team.relayed {
+        lines.push(state.text.t("team-relayed"));
+    }
+    lines
+}
+
 fn network_ui(ui: &mut Ui, view: &SettingsView, draw: &mut Draw<'_>) {
+    section(ui, &draw.t("settings-team"));
+    lines_ui(ui, egui_phosphor::regular::USERS_THREE, &view.team);
     muted(ui, &draw.t("settings-network-more"));
     match &view.network {
         None => {

@@ -132,6 +132,7 @@ impl AppState {
                     self.say_error(&error);
                 }
             }
+            Event::TeamChanged { team } => self.team = team,
             Event::MediaDevices { devices } => self.devices = devices,
             Event::Problem { error } => self.say_error(&error),
             Event::Lagged { .. } => {
@@ -181,6 +182,16 @@ impl AppState {
                 }
                 self.place = Place::Rooms;
                 self.selected = Some(Selected::Join(joining));
+            }
+            // The link was a team's.
+            (Pending::Join, Reply::Team { team }) => {
+                self.dialog = None;
+                self.team = team;
+                if let Some(team) = &self.team {
+                    let said =
+                        self.text.f("team-joined", &[("team", team.team.as_str().into()), ("name", team.name.as_str().into())]);
+                    self.toasts.push(Tone::Info, said, None, None, self.now_ms);
+                }
             }
             (Pending::ChatPage { room, older }, Reply::Messages { messages }) => {
                 let chat = self.chats.entry(room).or_default();

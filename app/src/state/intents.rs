@@ -159,6 +159,10 @@ impl AppState {
                 {
                     form.busy = true;
                     form.error = None;
+                    if form.link.trim().starts_with("conclave://team/") {
+                        let command = Command::TeamRegister { link: form.link.trim().to_owned(), name: None };
+                        return vec![Effect::Send(command, Pending::Join)];
+                    }
                     if let Ok(link) = Link::parse(form.link.trim()) {
                         self.join_names.insert(link.room, displayable(&link.room_name));
                     }

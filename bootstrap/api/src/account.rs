@@ -4,7 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Bytes, Key};
 
-/// The JSON of a request, and signatures over `label ‖ 0x00 ‖ payload`.
+/// The label of [`Register`].
+pub const REGISTER_LABEL: &str = "conclave/register/1";
+/// The label of [`Login`].
+pub const LOGIN_LABEL: &str = "conclave/login/1";
+/// The label of [`LoginFinish`].
+pub const LOGIN_FINISH_LABEL: &str = "conclave/login-finish/1";
+/// The label of [`AddDevice`].
+pub const ADD_DEVICE_LABEL: &str = "conclave/add-device/1";
+
+/// The JSON of a request, and signatures over it under its label: see [`crate::label_input`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
     pub payload: Bytes,

@@ -19,7 +19,7 @@ pub struct JwkSet {
     pub keys: Vec<Jwk>,
     /// The JSON of the set, as signed.
     pub signed: Bytes,
-    /// By the root key over `"conclave/keyset/1" ‖ 0x00 ‖ signed`.
+    /// By the root key over `"conclave/keyset/1" ‖ 0x00 ‖ 32 zero bytes ‖ signed`.
     pub signature: Bytes,
 }
 

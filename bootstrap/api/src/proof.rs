@@ -11,7 +11,8 @@ pub const PROOF_HEADER: &str = "conclave-proof";
 /// Clocks may differ by so many seconds, either way.
 pub const LEEWAY: u64 = 300;
 
-const LABEL: &str = "conclave/request/1";
+/// The label of a proof.
+pub const PROOF_LABEL: &str = "conclave/request/1";
 
 /// A proof as it travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,15 +35,15 @@ pub enum ProofError {
 }
 
 impl Proof {
-    /// What the device signs: `label ‖ 0x00 ‖ method ‖ 0x0a ‖ path ‖ 0x0a ‖ SHA-256(body) ‖ SHA-256(token) ‖ time_ms ‖ nonce`, the
-    /// time as eight bytes, big-endian.
-    pub fn input(method: &str, path: &str, body: &[u8], token: &str, time_ms: u64, nonce: &[u8; 16]) -> Vec<u8> {
+    /// What the device signs under [`PROOF_LABEL`]: `method ‖ 0x0a ‖ path ‖ 0x0a ‖ SHA-256(body) ‖ SHA-256(token) ‖ time_ms ‖ nonce`,
+    /// the time as eight bytes, big-endian.
+    pub fn payload(method: &str, path: &str, body: &[u8], token: &str, time_ms: u64, nonce: &[u8; 16]) -> Vec<u8> {
         let mut payload = format!("{method}\n{path}\n").into_bytes();
         payload.extend_from_slice(&Sha256::digest(body));
         payload.extend_from_slice(&Sha256::digest(token.as_bytes()));
         payload.extend_from_slice(&time_ms.to_be_bytes());
         payload.extend_from_slice(nonce);
-        label_input(LABEL, &payload)
+        payload
     }
 
     /// The value of the header.
@@ -84,14 +85,15 @@ impl Proof {
         if now_ms.abs_diff(self.time_ms) > LEEWAY * 1000 {
             return Err(ProofError::Time);
         }
-        let input = Self::input(method, path, body, token, self.time_ms, &self.nonce);
-        if verify_plain(device, &input, &self.signature) { Ok(()) } else { Err(ProofError::Signature) }
+        let payload = Self::payload(method, path, body, token, self.time_ms, &self.nonce);
+        if verify_label(device, PROOF_LABEL, &payload, &self.signature) { Ok(()) } else { Err(ProofError::Signature) }
     }
 }
 
-/// `label ‖ 0x00 ‖ payload`: what every signature that is not a token's is over. A label belongs to one use.
+/// `label ‖ 0x00 ‖ 32 zero bytes ‖ payload`: what every signature that is not a token's is over, as all over Conclave; the zeros stand
+/// where a room would. A label belongs to one use.
 pub fn label_input(label: &str, payload: &[u8]) -> Vec<u8> {
-    [label.as_bytes(), &[0], payload].concat()
+    [label.as_bytes(), &[0; 33], payload].concat()
 }
 
 /// Whether `signature` is by `key` over [`label_input`], refusing keys of small order (RFC 8032, strict).

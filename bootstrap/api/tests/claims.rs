@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use conclave_bootstrap_api::{
-    Badge, Bytes, Claims, Confirmation, Head, Jwk, Key, KeySet, KeySetError, MAX_TOKEN, Proof, ProofError, STALE_SECONDS,
-    TOKEN_SECONDS, TeamLink, TokenError, audience, sign_key_set, sign_token, thumbprint, verify_token,
+    Badge, Bytes, Claims, Confirmation, Head, Jwk, Key, KeySet, KeySetError, MAX_TOKEN, PROOF_LABEL, Proof, ProofError,
+    STALE_SECONDS, TOKEN_SECONDS, TeamLink, TokenError, audience, label_input, sign_key_set, sign_token, thumbprint,
+    verify_token,
 };
 use data_encoding::BASE64URL_NOPAD;
 use ed25519_dalek::{Signer, SigningKey};
@@ -159,7 +160,8 @@ fn a_key_set_is_the_roots_and_never_an_older_one() {
 fn a_proof_is_for_one_request_of_one_device() {
     let key = SigningKey::from_bytes(&[5; 32]);
     let nonce = [7; 16];
-    let signature = key.sign(&Proof::input("POST", "/v1/turn", b"{}", "token", 1_000_000, &nonce)).to_bytes();
+    let signature =
+        key.sign(&label_input(PROOF_LABEL, &Proof::payload("POST", "/v1/turn", b"{}", "token", 1_000_000, &nonce))).to_bytes();
     let proof = Proof::parse(&Proof { time_ms: 1_000_000, nonce, signature }.header()).unwrap();
     let check = |device: &Key, method: &str, path: &str, body: &[u8], token: &str, now| {
         proof.verify(device, method, path, body, token, now)

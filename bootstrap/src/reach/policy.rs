@@ -1,6 +1,32 @@
-//! Addresses that hide another one. Pure.
+//! Which addresses the relays may send to: none that only this machine or its network reaches. Pure.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A range of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Prefix {
+    ip: IpAddr,
+    bits: u8,
+}
+
+/// Reads `10.1.0.0/16`.
+pub(crate) fn parse_prefix(text: &str) -> Option<Prefix> {
+    let (ip, bits) = text.split_once('/')?;
+    let ip: IpAddr = ip.parse().ok()?;
+    let bits: u8 = bits.parse().ok()?;
+    (bits <= if ip.is_ipv4() { 32 } else { 128 }).then_some(Prefix { ip, bits })
+}
+
+impl Prefix {
+    fn contains(&self, ip: IpAddr) -> bool {
+        let shifted = |bits: u128, width: u8| bits.checked_shr(u32::from(width - self.bits)).unwrap_or(0);
+        match (self.ip, ip) {
+            (IpAddr::V4(mine), IpAddr::V4(ip)) => shifted(u32::from(mine).into(), 32) == shifted(u32::from(ip).into(), 32),
+            (IpAddr::V6(mine), IpAddr::V6(ip)) => shifted(mine.into(), 128) == shifted(ip.into(), 128),
+            _ => false,
+        }
+    }
+}
 
 /// What an address stands for: the IPv4 address inside a mapped, compatible, 6to4 or NAT64 one, or itself. First of all, for these are
 /// how refused addresses were smuggled past such lists (CVE-2020-26262, CVE-2026-27624).
@@ -21,22 +47,96 @@ pub(crate) fn unmapped(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// Whether a relay may send there. `lan`: private ranges that who runs the node has named.
+pub(crate) fn may_reach(ip: IpAddr, lan: &[Prefix]) -> bool {
+    let ip = unmapped(ip);
+    is_public(ip) || (!is_never(ip) && lan.iter().any(|prefix| prefix.contains(ip)))
+}
+
+/// Addresses that no list can allow: they are this machine, or nobody in particular.
+fn is_never(ip: IpAddr) -> bool {
+    ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+}
+
+/// Whether everybody reaches the address (the special registries of RFC 6890).
+pub(crate) fn is_public(ip: IpAddr) -> bool {
+    match unmapped(ip) {
+        IpAddr::V4(ip) => {
+            let [a, b, c, _] = ip.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            let special = (a == 192 && b == 0 && c == 0) || (a == 198 && (b == 18 || b == 19)) || a == 0 || a >= 224;
+            let documents = matches!((a, b, c), (192, 0, 2) | (198, 51, 100) | (203, 0, 113));
+            !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || shared || special || documents)
+        }
+        IpAddr::V6(ip) => is_public_v6(ip),
+    }
+}
+
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    let [first, second, ..] = ip.segments();
+    // Global unicast is 2000::/3, without Teredo, ORCHID and documentation.
+    (0x2000..0x4000).contains(&first) && !(first == 0x2001 && (second < 0x200 || second == 0xdb8)) && first != 0x3fff
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
 
+    const NONE: [&str; 28] = [
+        "127.0.0.1",
+        "127.9.9.9",
+        "0.0.0.0",
+        "0.1.2.3",
+        "10.0.0.1",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "100.127.255.255",
+        "224.0.0.1",
+        "255.255.255.255",
+        "240.0.0.1",
+        "198.18.0.1",
+        "192.0.0.170",
+        "::1",
+        "::",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::127.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a00:1",
+        "64:ff9b:1::7f00:1",
+        "2002:7f00:1::",
+        "fe80::1",
+        "fc00::1",
+        "ff02::1",
+    ];
+
     #[test]
-    fn an_address_inside_another_is_what_counts() {
-        let inner: IpAddr = "127.0.0.1".parse().unwrap();
-        for text in
-            ["::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "2002:7f00:1::", "::ffff:0:7f00:1"]
-        {
-            assert_eq!(unmapped(text.parse().unwrap()), inner, "{text}");
+    fn what_is_not_everybodys_is_not_reached() {
+        for text in NONE {
+            assert!(!may_reach(text.parse().unwrap(), &[]), "{text}");
         }
-        for text in ["::1", "::", "2606:4700::1", "127.0.0.1"] {
-            assert_eq!(unmapped(text.parse().unwrap()), text.parse::<IpAddr>().unwrap(), "{text}");
+        for text in ["1.1.1.1", "100.63.0.1", "100.128.0.1", "172.32.0.1", "2606:4700::1", "::ffff:8.8.8.8", "2002:808:808::"] {
+            assert!(may_reach(text.parse().unwrap(), &[]), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_named_lan_is_reached_and_nothing_of_this_machine() {
+        let lan =
+            [parse_prefix("10.1.0.0/16").unwrap(), parse_prefix("127.0.0.0/8").unwrap(), parse_prefix("fd00:1::/32").unwrap()];
+        let reached = |text: &str| may_reach(text.parse().unwrap(), &lan);
+        assert!(reached("10.1.9.9") && reached("::ffff:10.1.0.1") && reached("fd00:1::7"));
+        assert!(!reached("10.2.0.1") && !reached("127.0.0.1") && !reached("fd00:2::1"));
+        let everything = [parse_prefix("0.0.0.0/0").unwrap(), parse_prefix("::/0").unwrap()];
+        assert!(!may_reach("::1".parse().unwrap(), &everything) && !may_reach("127.0.0.1".parse().unwrap(), &everything));
+        assert!(may_reach("192.168.0.1".parse().unwrap(), &everything));
+        for bad in ["10.0.0.0", "10.0.0.0/33", "x/8", "10.0.0.0/", "::/129"] {
+            assert!(parse_prefix(bad).is_none(), "{bad}");
         }
     }
 }

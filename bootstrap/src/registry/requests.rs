@@ -1,8 +1,8 @@
 //! What strangers ask before they have a token.
 
 use conclave_bootstrap_api::{
-    AddDevice, Bytes, Key, Login, LoginFinish, LoginReply, LoginStart, LoginStarted, OpaqueRegister, OpaqueRegistered, Register,
-    Signed, verify_label,
+    ADD_DEVICE_LABEL, AddDevice, Bytes, Key, LOGIN_FINISH_LABEL, LOGIN_LABEL, Login, LoginFinish, LoginReply, LoginStart,
+    LoginStarted, OpaqueRegister, OpaqueRegistered, REGISTER_LABEL, Register, Signed, verify_label,
 };
 use conclave_protocol::identity::check_name;
 use serde::de::DeserializeOwned;
@@ -11,11 +11,6 @@ use super::password::Setup;
 use super::{At, MAX_BACKUP, Refusal, Registry, check_time, invite_hash, name_key};
 use crate::keys::random;
 use crate::store::{Account, NewAccount, Pending, Registered};
-
-const REGISTER: &str = "conclave/register/1";
-const LOGIN: &str = "conclave/login/1";
-const LOGIN_FINISH: &str = "conclave/login-finish/1";
-const ADD_DEVICE: &str = "conclave/add-device/1";
 
 /// A login between its halves.
 const LOGIN_KIND: &str = "login";
@@ -39,7 +34,7 @@ impl Registry {
     pub(crate) async fn register(&self, signed: &Signed, at: At) -> Result<LoginReply, Refusal> {
         let counted = self.limits.attempt(&self.store, at.source, None, at.now_ms).await?.ok_or(Refusal::TOO_MANY)?;
         let request: Register = parse(signed)?;
-        self.check(signed, REGISTER, (request.root, request.time_ms), request.device, Some(request.account), at).await?;
+        self.check(signed, REGISTER_LABEL, (request.root, request.time_ms), request.device, Some(request.account), at).await?;
         if check_name(request.name.trim()).is_err() || check_name(&request.label).is_err() {
             return Err(Refusal::BAD);
         }
@@ -77,7 +72,7 @@ impl Registry {
     pub(crate) async fn login(&self, signed: &Signed, at: At) -> Result<LoginReply, Refusal> {
         let counted = self.limits.attempt(&self.store, at.source, None, at.now_ms).await?.ok_or(Refusal::TOO_MANY)?;
         let request: Login = parse(signed)?;
-        self.check(signed, LOGIN, (request.root, request.time_ms), request.device, None, at).await?;
+        self.check(signed, LOGIN_LABEL, (request.root, request.time_ms), request.device, None, at).await?;
         let account = self.store.account_of(request.device).await?;
         let account = account.filter(|account| !account.disabled).ok_or(Refusal::UNAUTHORIZED)?;
         self.limits.forgive(&self.store, counted).await?;
@@ -107,7 +102,7 @@ impl Registry {
     /// By password, the second half. A device that is not the account's yet gets the backup and a ticket to be added, no token.
     pub(crate) async fn login_finish(&self, signed: &Signed, at: At) -> Result<LoginReply, Refusal> {
         let request: LoginFinish = parse(signed)?;
-        self.check(signed, LOGIN_FINISH, (request.root, request.time_ms), request.device, None, at).await?;
+        self.check(signed, LOGIN_FINISH_LABEL, (request.root, request.time_ms), request.device, None, at).await?;
         let pending = self.store.take(&request.login.0, LOGIN_KIND, at.now_ms).await?.ok_or(Refusal::UNAUTHORIZED)?;
         let state = self.master.open_sealed(LOGIN_KIND, &pending.data)?;
         let right = self.compute(|_| Ok(Setup::is_right(&state, &request.finalization.0))).await?;
@@ -148,7 +143,7 @@ impl Registry {
         if account.disabled || pending.data != request.device.0 {
             return Err(Refusal::UNAUTHORIZED);
         }
-        self.check(signed, ADD_DEVICE, (request.root, request.time_ms), request.device, Some(account.key), at).await?;
+        self.check(signed, ADD_DEVICE_LABEL, (request.root, request.time_ms), request.device, Some(account.key), at).await?;
         if !self.store.add_device(&account, request.device, &request.label, at.now_ms).await? {
             return Err(Refusal::TAKEN);
         }

@@ -24,7 +24,7 @@ fn said(dir: &Path, arguments: &[&str]) -> String {
 pub(crate) fn run(team: &Team1, arguments: &[&str]) -> String {
     let config = team.dir.path().join("bootstrap.toml");
     let text = format!(
-        "[team]\nname = \"Field office\"\nurl = \"{}\"\n[data]\ndir = \"{}\"\n[http]\ntls = \"off\"\n[turn]\nurls = []\n",
+        "[team]\nname = \"Field office\"\nurl = \"{}\"\n[data]\ndir = \"{}\"\n[http]\ntls = \"off\"\n[turn]\nenabled = false\n",
         team.config.team.url,
         team.config.data.dir.display()
     );

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use conclave_bootstrap::{Config, Data, Http, Reach, Server, Team, Tls, Turn, initialise};
 use conclave_bootstrap_api::{
     AddDevice, Bytes, ErrorReply, JwkSet, Key, KeySet, Login, LoginFinish, LoginReply, LoginStart, LoginStarted, OpaqueRegister,
-    OpaqueRegistered, PROOF_HEADER, Proof, RefusalCode, Register, Signed, Suite, TeamLink, label_input,
+    OpaqueRegistered, PROOF_HEADER, PROOF_LABEL, Proof, RefusalCode, Register, Signed, Suite, TeamLink, label_input,
 };
 use ed25519_dalek::{Signer, SigningKey};
 use opaque_ke::rand::rngs::OsRng;
@@ -45,7 +45,7 @@ pub(crate) fn config(dir: &TempDir, database: &str) -> Config {
         data: Data { dir: dir.path().join("data"), database: database.into() },
         http: Http { listen: SocketAddr::from(([127, 0, 0, 1], 0)), tls: Tls::Off, ..Http::default() },
         reach: Reach { enabled: false, ..Reach::default() },
-        turn: Turn { urls: vec!["turn:192.0.2.1:3478".into()], secret: "north".into(), ..Turn::default() },
+        turn: Turn { enabled: false, urls: vec!["turn:192.0.2.1:3478".into()], secret: "north".into(), ..Turn::default() },
     }
 }
 
@@ -227,7 +227,8 @@ impl Person {
 
     pub(crate) fn proof(&self, method: &str, path: &str, body: &[u8], token: &str, time_ms: u64) -> String {
         let nonce = random();
-        let signature = self.device.sign(&Proof::input(method, path, body, token, time_ms, &nonce)).to_bytes();
+        let signature =
+            self.device.sign(&label_input(PROOF_LABEL, &Proof::payload(method, path, body, token, time_ms, &nonce))).to_bytes();
         Proof { time_ms, nonce, signature }.header()
     }
 

@@ -235,7 +235,8 @@ fn line(points: &[Point], style: &Style) -> Vec<Item> {
     for (at, point) in points.iter().enumerate() {
         steps.push(if at == 0 { Step::Move(point.x, point.y) } else { Step::Line(point.x, point.y) });
     }
-    let closed = points.len() > 2 && points.first().map(|point| (point.x, point.y)) == points.last().map(|point| (point.x, point.y));
+    let closed =
+        points.len() > 2 && points.first().map(|point| (point.x, point.y)) == points.last().map(|point| (point.x, point.y));
     let (stroke, fill) = (fade(style.stroke, style.opacity), fade(style.fill, style.opacity));
     let fill = if closed { fill } else { Color::NONE };
     let mut items = vec![Item::Path { steps, fill, stroke, width: style.width, dash: dashes(style) }];

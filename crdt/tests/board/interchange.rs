@@ -32,21 +32,25 @@ fn full() -> Board {
     inside.frame = Some(id(1));
     let mut picture = Shape::new(Kind::Image, Transform::new(1.0, 2.0, 30.0, 40.0), Style::default());
     picture.image = Some("abc123".to_owned());
-    let arrow = Shape::through(Kind::Arrow, &[Point::new(700.0, 300.0), Point::new(600.0, 500.0), Point::new(200.0, 100.0)], fancy);
-    edit(&mut one, &[
-        add(id(1), frame),
-        add(id(2), box_),
-        add(id(3), words),
-        add(id(4), inside),
-        add(id(5), picture),
-        add(id(6), stroke(&mut dice)),
-        add(id(7), arrow),
-        add(id(8), note("sticky")),
-        add(id(9), Shape::new(Kind::Ellipse, Transform::new(0.0, 700.0, 60.0, 40.0), fancy)),
-        add(id(10), Shape::new(Kind::Diamond, Transform::new(100.0, 700.0, 60.0, 40.0), Style::default())),
-        add(id(11), Shape::through(Kind::Line, &[Point::new(0.0, 0.0), Point::new(9.0, 9.0)], Style::default())),
-        Edit::Bind { id: id(7), end: End::End, to: Some(Binding { target: id(2), fx: 0.5, fy: 0.25, hold: Hold::Outline }) },
-    ]);
+    let arrow =
+        Shape::through(Kind::Arrow, &[Point::new(700.0, 300.0), Point::new(600.0, 500.0), Point::new(200.0, 100.0)], fancy);
+    edit(
+        &mut one,
+        &[
+            add(id(1), frame),
+            add(id(2), box_),
+            add(id(3), words),
+            add(id(4), inside),
+            add(id(5), picture),
+            add(id(6), stroke(&mut dice)),
+            add(id(7), arrow),
+            add(id(8), note("sticky")),
+            add(id(9), Shape::new(Kind::Ellipse, Transform::new(0.0, 700.0, 60.0, 40.0), fancy)),
+            add(id(10), Shape::new(Kind::Diamond, Transform::new(100.0, 700.0, 60.0, 40.0), Style::default())),
+            add(id(11), Shape::through(Kind::Line, &[Point::new(0.0, 0.0), Point::new(9.0, 9.0)], Style::default())),
+            Edit::Bind { id: id(7), end: End::End, to: Some(Binding { target: id(2), fx: 0.5, fy: 0.25, hold: Hold::Outline }) },
+        ],
+    );
     one
 }
 
@@ -63,7 +67,10 @@ fn a_page_goes_through_excalidraws_format_and_comes_back() {
     for (before, after) in page(&one).iter().zip(page(&other).iter()) {
         let (mut b, mut a) = (before.shape.clone(), after.shape.clone());
         // Other names, the same bonds.
-        assert_eq!((b.group.is_some(), b.frame.is_some(), b.start.is_some()), (a.group.is_some(), a.frame.is_some(), a.start.is_some()));
+        assert_eq!(
+            (b.group.is_some(), b.frame.is_some(), b.start.is_some()),
+            (a.group.is_some(), a.frame.is_some(), a.start.is_some())
+        );
         assert_eq!(b.end.map(|end| (end.fx, end.fy, end.hold)), a.end.map(|end| (end.fx, end.fy, end.hold)));
         for shape in [&mut b, &mut a] {
             (shape.group, shape.frame, shape.end) = (None, None, None);
@@ -75,11 +82,16 @@ fn a_page_goes_through_excalidraws_format_and_comes_back() {
                 (shape.style.font_size, shape.style.align) = (20.0, conclave_crdt::Align::Left);
             }
         }
-        assert!(b.points.iter().zip(a.points.iter()).all(|(b, a)| (b.x - a.x).abs() < 0.13 && (b.pressure - a.pressure).abs() < 0.01));
+        assert!(
+            b.points.iter().zip(a.points.iter()).all(|(b, a)| (b.x - a.x).abs() < 0.13 && (b.pressure - a.pressure).abs() < 0.01)
+        );
         a.points = b.points.clone();
         let near = |one: f32, other: f32| (one - other).abs() < 0.13;
         let (bt, at) = (b.transform, a.transform);
-        assert!(near(bt.x, at.x) && near(bt.y, at.y) && near(bt.w, at.w) && near(bt.h, at.h) && near(bt.angle, at.angle), "{bt:?} {at:?}");
+        assert!(
+            near(bt.x, at.x) && near(bt.y, at.y) && near(bt.w, at.w) && near(bt.h, at.h) && near(bt.angle, at.angle),
+            "{bt:?} {at:?}"
+        );
         a.transform = b.transform;
         assert_eq!(b, a);
     }

@@ -165,7 +165,8 @@ fn spoil(change: &mut ExpandedChange, dice: &mut Dice) {
         6 => change.operations[at].obj = ObjectId::Root,
         7 => change.operations[at].pred = [some_op(dice), some_op(dice)].into_iter().take(dice.below(3)).collect(),
         8 => {
-            let key = ["k", "z", "m", "s", "d", "p", "g", "l", "t", "a", "b", "i", "v", "els", "abcdefghijkl", ""][dice.below(16)];
+            let key =
+                ["k", "z", "m", "s", "d", "p", "g", "l", "t", "a", "b", "i", "v", "els", "abcdefghijkl", ""][dice.below(16)];
             change.operations[at].key = Key::Map(key.into());
         }
         9 => change.operations[at].key = Key::Seq([ElementId::Head, ElementId::Id(some_op(dice))][dice.below(2)].clone()),

@@ -181,7 +181,11 @@ fn rule_4_operations_are_numbered_from_the_next_and_are_few() {
     let mut board = victim();
     let merged = board.merge(wrap(&many));
     assert_eq!(merged.applied, 0);
-    assert!(merged.refused.keys().all(|reason| [Refusal::BadCounter, Refusal::NotAChange].contains(reason)), "{:?}", merged.refused);
+    assert!(
+        merged.refused.keys().all(|reason| [Refusal::BadCounter, Refusal::NotAChange].contains(reason)),
+        "{:?}",
+        merged.refused
+    );
 }
 
 #[test]

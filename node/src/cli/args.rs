@@ -117,6 +117,14 @@ pub(crate) enum Command {
     /// Codes that two people compare, and whom this person has verified.
     #[command(subcommand)]
     Verify(VerifyCommand),
+    /// A team, whose bootstrap node helps its members to reach each other.
+    #[command(subcommand)]
+    Team(TeamCommand),
+    /// Logs in with this device's key: with the team of a link, or the one that this device belongs to.
+    #[command(after_help = "Examples:\n  conclave-node login\n  conclave-node login 'conclave://team/1#…'")]
+    Login { link: Option<String> },
+    /// Forgets the token of the team; its node is used no more.
+    Logout,
     /// Chat: send, read, search, change.
     #[command(subcommand)]
     Chat(ChatCommand),
@@ -313,6 +321,22 @@ pub(crate) enum VerifyCommand {
     Accept { room: String, person: String },
     /// Not verified any more.
     Clear { room: String, person: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TeamCommand {
+    /// Joins a team by the invite of who runs its node.
+    #[command(
+        after_help = "Examples:\n  conclave-node team register 'conclave://team/1#…'\n  conclave-node team register 'conclave://team/1#…' --name ada"
+    )]
+    Register {
+        link: String,
+        /// Your name in the team [default: the name that others see].
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Shows the team, and whether its node is there.
+    Show,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::person::{backup, device, restore, wipe};
-use super::args::{ChatCommand, DeviceCommand, FileCommand, RoomCommand, VerifyCommand};
+use super::args::{ChatCommand, DeviceCommand, FileCommand, RoomCommand, TeamCommand, VerifyCommand};
 use super::client::{Client, Failure, part};
 use super::{render, select};
 use crate::command::Command;
 use crate::error::ErrorCode;
 use crate::event::Event;
-use crate::view::{DiagnosisView, InviteView, JoinView, MessageView, PeerView, RoomView, VerificationView};
+use crate::view::{DiagnosisView, InviteView, JoinView, MessageView, PeerView, RoomView, TeamView, VerificationView};
 
 mod person;
 
@@ -39,6 +39,8 @@ pub(crate) fn needs_network(command: &super::args::Command) -> bool {
         Typed::Init { .. } | Typed::Passphrase { .. } | Typed::Devices | Typed::Verify(_) => false,
         Typed::Backup { .. } | Typed::Wipe { .. } => false,
         Typed::Device(device) => matches!(device, DeviceCommand::Remove { .. }),
+        // These speak with the team's node alone.
+        Typed::Team(_) | Typed::Login { .. } | Typed::Logout => false,
         Typed::Id { rename } => rename.is_some(),
         Typed::Diagnose { .. } | Typed::Run(_) => true,
         Typed::Room(room) => !matches!(room, RoomCommand::Create { .. } | RoomCommand::List | RoomCommand::Show { .. }),
@@ -155,6 +157,24 @@ pub(crate) async fn room(client: &mut Client, command: RoomCommand, linger: Dura
             Ok(Output { json, text: "Deleted from this device.\n".to_owned() })
         }
     }
+}
+
+pub(crate) async fn team(client: &mut Client, command: TeamCommand) -> Result<Output, Failure> {
+    match command {
+        TeamCommand::Register { link, name } => ask_team(client, Command::TeamRegister { link, name }).await,
+        TeamCommand::Show => ask_team(client, Command::TeamShow {}).await,
+    }
+}
+
+pub(crate) async fn ask_team(client: &mut Client, command: Command) -> Result<Output, Failure> {
+    let json = client.ask(command).await?;
+    let text = render::team(part::<Option<TeamView>>(&json, "team")?.as_ref());
+    Ok(Output { json, text })
+}
+
+pub(crate) async fn logout(client: &mut Client) -> Result<Output, Failure> {
+    let json = client.ask(Command::TeamLogout {}).await?;
+    Ok(Output { json, text: "Logged out.\n".to_owned() })
 }
 
 pub(crate) async fn verify(client: &mut Client, command: VerifyCommand) -> Result<Output, Failure> {

@@ -6,6 +6,7 @@ mod events;
 mod rooms;
 #[cfg(test)]
 pub(crate) mod samples;
+mod team;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -13,4 +14,5 @@ mod text;
 pub(crate) use chat::{found, messages};
 pub(crate) use events::{event, join};
 pub(crate) use rooms::{devices, diagnosis, invite, links, profile, qr, room, rooms, verification};
+pub(crate) use team::team;
 pub(crate) use text::{clean, short, table};

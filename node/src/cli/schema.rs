@@ -131,6 +131,7 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::Files { .. } => "files",
         Reply::Setting { .. } => "value",
         Reply::Verification { .. } => "verification",
+        Reply::Team { .. } => "team",
         Reply::Done {} => "",
     }
 }
@@ -169,6 +170,7 @@ fn every_answer_is_described() {
         "files",
         "value",
         "verification",
+        "team",
         "",
     ];
     assert_eq!(shown, all.into_iter().collect());

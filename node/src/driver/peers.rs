@@ -33,6 +33,7 @@ impl Driver {
             NetEvent::Listening(listening) => {
                 self.listening.clone_from(&listening);
                 self.tell_everyone_where();
+                self.tell_team();
                 if std::mem::replace(&mut self.ready, true) {
                     self.publish(Event::Listening { listening });
                 } else {

@@ -116,6 +116,14 @@ pub fn split_device(mut address: Multiaddr) -> (Multiaddr, Option<DeviceId>) {
 
 /// The transport of an address, where it is one of ours.
 pub fn transport_of(address: &Multiaddr) -> Option<TransportName> {
+    if let Some(at) = address.iter().position(|part| part == Protocol::P2pCircuit) {
+        // A relay that is named, and nothing behind the circuit but whom it leads to.
+        let named = matches!(address.iter().nth(at.checked_sub(1)?), Some(Protocol::P2p(_)));
+        let behind: Vec<_> = address.iter().skip(at + 1).collect();
+        let direct: Multiaddr = address.iter().take(at).collect();
+        let ends = matches!(behind.as_slice(), [] | [Protocol::P2p(_)]);
+        return (named && ends && transport_of(&direct).is_some()).then_some(TransportName::Relay);
+    }
     let mut parts = address.iter();
     parts.next()?;
     match (parts.next()?, parts.next()) {
@@ -124,6 +132,15 @@ pub fn transport_of(address: &Multiaddr) -> Option<TransportName> {
             None | Some(Protocol::P2p(_)) => Some(TransportName::Quic),
             Some(_) => None,
         },
+        _ => None,
+    }
+}
+
+/// The relay that an address goes through.
+pub(crate) fn relay_of(address: &Multiaddr) -> Option<PeerId> {
+    let at = address.iter().position(|part| part == Protocol::P2pCircuit)?;
+    match address.iter().nth(at.checked_sub(1)?)? {
+        Protocol::P2p(relay) => Some(relay),
         _ => None,
     }
 }
@@ -274,9 +291,22 @@ mod tests {
             "/dns/victim.example/tcp/443",
             "/ip4/192.168.1.7/tcp/4001/ws",
             "/p2p-circuit",
+            "/ip4/192.168.1.7/tcp/4001/p2p-circuit",
+            "/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp/p2p-circuit",
         ] {
             assert!(!worth(junk, false), "{junk}");
         }
+    }
+
+    #[test]
+    fn a_circuit_through_a_named_relay_is_dialled() {
+        let relay = "/ip4/192.0.2.7/udp/7400/quic-v1/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp/p2p-circuit";
+        let address: Multiaddr = relay.parse().unwrap();
+        assert_eq!(transport_of(&address), Some(TransportName::Relay));
+        assert!(worth_dialling(&address, false) && relay.len() <= 160, "it fits into a link");
+        let twice: Multiaddr = format!("{relay}/ip4/192.0.2.8/tcp/1").parse().unwrap();
+        assert_eq!(transport_of(&twice), None);
+        assert_eq!(tcp_socket(&address), None);
     }
 
     #[test]

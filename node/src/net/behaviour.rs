@@ -5,7 +5,7 @@ use std::time::Duration;
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{connection_limits, identify, mdns, memory_connection_limits, ping};
+use libp2p::{connection_limits, dcutr, identify, mdns, memory_connection_limits, ping, relay};
 
 use super::streams::Streams;
 use super::transport::PING_INTERVAL;
@@ -37,13 +37,16 @@ pub(crate) struct Behaviour {
     memory: memory_connection_limits::Behaviour,
     pub(crate) streams: Streams,
     identify: identify::Behaviour,
+    relay: relay::client::Behaviour,
+    // Punches a hole wherever a circuit stands.
+    dcutr: dcutr::Behaviour,
     ping: ping::Behaviour,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
 }
 
 impl Behaviour {
     /// Also gives why mDNS does not work here, where it was asked for and does not.
-    pub(crate) fn new(keypair: &Keypair, with_mdns: bool) -> (Self, Option<String>) {
+    pub(crate) fn new(keypair: &Keypair, with_mdns: bool, relay: relay::client::Behaviour) -> (Self, Option<String>) {
         let limits = connection_limits::ConnectionLimits::default()
             .with_max_pending_incoming(Some(PENDING))
             .with_max_pending_outgoing(Some(PENDING))
@@ -74,6 +77,8 @@ impl Behaviour {
             memory: memory_connection_limits::Behaviour::with_max_bytes(MEMORY_BYTES),
             streams: Streams::new(),
             identify: identify::Behaviour::new(identify),
+            relay,
+            dcutr: dcutr::Behaviour::new(keypair.public().to_peer_id()),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
             mdns: Toggle::from(mdns),
         };

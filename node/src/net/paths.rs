@@ -9,6 +9,7 @@ use libp2p::Multiaddr;
 use libp2p::swarm::ConnectionId;
 
 use super::TransportName;
+use super::address::transport_of;
 
 /// Devices that are remembered. A new one takes the place of one that nobody needs, or is not remembered.
 const MAX_DEVICES: usize = 1_024;
@@ -38,10 +39,18 @@ const UNSETTLED: Duration = Duration::from_secs(1);
 /// … counts only if none stands after so much longer.
 const APART_AFTER: Duration = Duration::from_millis(400);
 
+/// A device that is reached through a relay is tried without it after so long, and then ever more seldom.
+const UPGRADE_AFTER: Duration = Duration::from_secs(2);
+
 /// What the network is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Act {
     Dial {
+        device: DeviceId,
+        addresses: Vec<Multiaddr>,
+    },
+    /// The device is reached through a relay alone: try these beside it.
+    Upgrade {
         device: DeviceId,
         addresses: Vec<Multiaddr>,
     },
@@ -63,6 +72,8 @@ pub(crate) enum Came {
     Instead,
     /// One beside the path.
     Beside,
+    /// A direct one beside one through a relay: it is the path from here on.
+    Better,
 }
 
 /// A standing connection.
@@ -72,6 +83,12 @@ pub(crate) struct Path {
     pub(crate) dialled_by_me: bool,
     pub(crate) transport: TransportName,
     pub(crate) address: Multiaddr,
+}
+
+impl Path {
+    fn is_relayed(&self) -> bool {
+        self.transport == TransportName::Relay
+    }
 }
 
 /// What a closed connection leaves.
@@ -104,6 +121,8 @@ struct Device {
     since: Duration,
     /// When it is gone, if nothing connects it before.
     gone_at: Option<Duration>,
+    /// When a direct connection is tried next, where there is one through a relay alone, and how often it was.
+    upgrade: Option<(Duration, u32)>,
     /// When two connections were first seen, and when they are judged next.
     twofold: Option<(Duration, Duration)>,
 }
@@ -117,6 +136,17 @@ impl Device {
             }
         }
         all
+    }
+
+    /// Those that go through no relay.
+    fn direct(&self) -> Vec<Multiaddr> {
+        let mut addresses = self.addresses();
+        addresses.retain(|address| transport_of(address) != Some(TransportName::Relay));
+        addresses
+    }
+
+    fn is_relayed(&self) -> bool {
+        !self.paths.is_empty() && self.paths.iter().all(Path::is_relayed)
     }
 
     fn is_idle(&self) -> bool {
@@ -197,6 +227,18 @@ impl Paths {
         known.schedule(now + rank);
     }
 
+    /// Through these relays any member may be reached: those who are wanted are tried at once.
+    pub(crate) fn handle_circuits(&mut self, circuits: &[Multiaddr], now: Duration) {
+        let me = self.me;
+        for (device, known) in self.devices.iter_mut().filter(|(_, known)| known.wanted) {
+            let new = !extend(&mut known.hinted, circuits.to_vec()).is_empty();
+            if new && known.paths.is_empty() {
+                known.failures = 0;
+                known.schedule(now + rank(me, *device));
+            }
+        }
+    }
+
     pub(crate) fn handle_unwant(&mut self, device: DeviceId) {
         if let Some(known) = self.devices.get_mut(&device) {
             known.wanted = false;
@@ -228,7 +270,14 @@ impl Paths {
         }
         known.failures = 0;
         known.dial_at = None;
-        known.paths.push(path);
+        let better = !path.is_relayed() && known.is_relayed();
+        if better {
+            known.paths.insert(0, path);
+        } else {
+            known.paths.push(path);
+        }
+        // Identify tells of the device's addresses in the meantime, and a hole may be punched.
+        known.upgrade = known.is_relayed().then_some((now + UPGRADE_AFTER, 0));
         if known.paths.len() > 1 && known.twofold.is_none() {
             known.twofold = Some((now, now + judge_after));
         }
@@ -238,6 +287,7 @@ impl Paths {
                 Came::First
             }
             (1, Some(_)) => Came::Instead,
+            _ if better => Came::Better,
             _ => Came::Beside,
         }
     }
@@ -252,6 +302,7 @@ impl Paths {
         if known.paths.len() < 2 {
             known.twofold = None;
         }
+        known.upgrade = known.is_relayed().then_some((now + UPGRADE_AFTER, 0));
         if let Some(path) = known.paths.first() {
             return if index == 0 { Left::Moved(path.clone()) } else { Left::Same };
         }
@@ -300,6 +351,16 @@ impl Paths {
                     return Some(Act::Dial { device: *id, addresses });
                 }
             }
+            if let Some((at, tried)) = known.upgrade
+                && at <= now
+            {
+                let wait = UPGRADE_AFTER.saturating_mul(1 << tried.min(6)).min(LAST_BACKOFF);
+                known.upgrade = Some((now + wait, tried.saturating_add(1)));
+                let addresses = known.direct();
+                if !addresses.is_empty() {
+                    return Some(Act::Upgrade { device: *id, addresses });
+                }
+            }
             if let Some((since, at)) = known.twofold
                 && at <= now
             {
@@ -314,7 +375,11 @@ impl Paths {
 
     /// When [`Self::poll`] is worth calling next.
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
-        self.devices.values().flat_map(|known| [known.dial_at, known.gone_at, known.twofold.map(|(_, at)| at)]).flatten().min()
+        self.devices
+            .values()
+            .flat_map(|known| [known.dial_at, known.gone_at, known.twofold.map(|(_, at)| at), known.upgrade.map(|(at, _)| at)])
+            .flatten()
+            .min()
     }
 
     /// The connection on which a stream is opened: the one that will be kept if there are two.
@@ -391,11 +456,11 @@ fn backoff(me: DeviceId, other: DeviceId, failures: u32) -> Duration {
     doubled + doubled.mul_f32(0.25 * (mixed % 256) as f32 / 256.0)
 }
 
-/// The connection to keep: one that carries streams before one that does not, then one that the lower id dialled, then the oldest.
+/// The connection to keep: one that goes through no relay, then one that carries streams before one that does not, then one that the lower id dialled, then the oldest.
 /// Both sides come to the same answer once both have seen the same streams.
 fn keep(me: DeviceId, other: DeviceId, paths: &[Path], live: impl Fn(ConnectionId) -> usize) -> Option<&Path> {
     let by_lower = |path: &Path| path.dialled_by_me == (me < other);
-    paths.iter().rev().max_by_key(|path| (live(path.connection) > 0, by_lower(path)))
+    paths.iter().rev().max_by_key(|path| (!path.is_relayed(), live(path.connection) > 0, by_lower(path)))
 }
 
 /// Which connection to close, if it is time.

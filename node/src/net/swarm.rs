@@ -3,6 +3,7 @@
 
 mod dial;
 mod listen;
+mod relays;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
@@ -16,19 +17,20 @@ use libp2p::core::ConnectedPoint;
 use libp2p::core::transport::TransportError;
 use libp2p::identity::Keypair;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping, swarm};
+use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping, relay, swarm};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use self::dial::{ADDRESSES, Looked, hints};
 use self::listen::listen;
+use self::relays::Relays;
 use super::address::{self, device_of, peer_of, split_device, transport_of, worth_dialling};
 use super::behaviour::{Behaviour, BehaviourEvent, PROTOCOL_FAMILY};
 use super::diagnosis::{self, Dialled, Facts, Mdns, diagnose};
 use super::frames::NetStream;
 use super::paths::{Act, Came, Left, Path, Paths};
 use super::streams::InboundStream;
-use super::{NetConfig, NetError, NetEvent, StreamName, transport};
+use super::{NetConfig, NetError, NetEvent, StreamName, TransportName, transport};
 use crate::view::{DiagnosisView, PeerView};
 
 /// A connection without streams is closed after so long, unless the device is wanted.
@@ -52,6 +54,7 @@ pub(crate) enum Ask {
     Want { device: DeviceId, addresses: Vec<Multiaddr> },
     Unwant { device: DeviceId },
     Disconnect { device: DeviceId },
+    Relays { addresses: Vec<Multiaddr> },
     Listening { reply: oneshot::Sender<Vec<String>> },
     Peers { reply: oneshot::Sender<Vec<PeerView>> },
     Diagnosis { reply: oneshot::Sender<DiagnosisView> },
@@ -71,7 +74,8 @@ pub(crate) fn start(
     let keypair = Keypair::ed25519_from_bytes(*seed).map_err(|error| started(&error))?;
     let peer = keypair.public().to_peer_id();
     let device = device_of(&peer).ok_or_else(|| started(&"the device key is no Ed25519 key"))?;
-    let (behaviour, mdns_failure) = Behaviour::new(&keypair, config.mdns);
+    let (circuits, relay) = relay::client::new(peer);
+    let (behaviour, mdns_failure) = Behaviour::new(&keypair, config.mdns, relay);
     let mdns = match (config.mdns, mdns_failure) {
         (false, _) => Mdns::Off,
         (true, None) => Mdns::On,
@@ -79,7 +83,7 @@ pub(crate) fn start(
     };
     let limits =
         swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE).with_max_negotiating_inbound_streams(NEGOTIATING);
-    let transport = transport::build(&keypair).map_err(|error| started(&error))?;
+    let transport = transport::build(&keypair, circuits).map_err(|error| started(&error))?;
     let mut swarm = Swarm::new(transport, behaviour, peer, limits);
     listen(&mut swarm, &config.listen)?;
     let task = Task {
@@ -88,6 +92,7 @@ pub(crate) fn start(
         events,
         outbox: VecDeque::new(),
         paths: Paths::new(device),
+        relays: Relays::default(),
         blind: HashMap::new(),
         lookups: FuturesUnordered::new(),
         listening: Vec::new(),
@@ -106,6 +111,7 @@ struct Task {
     events: mpsc::Sender<NetEvent>,
     outbox: VecDeque<NetEvent>,
     paths: Paths,
+    relays: Relays,
     /// Attempts without a known device, and what to try next where one fails.
     blind: HashMap<ConnectionId, VecDeque<Multiaddr>>,
     lookups: FuturesUnordered<BoxFuture<'static, Looked>>,
@@ -121,7 +127,7 @@ impl Task {
         let events = self.events.clone();
         let farewell = loop {
             self.act();
-            let due = self.paths.poll_timeout().map(|due| self.started + due);
+            let due = self.paths.poll_timeout().into_iter().chain(self.relays.poll_timeout()).min().map(|due| self.started + due);
             tokio::select! {
                 slot = events.reserve(), if !self.outbox.is_empty() => match slot {
                     Ok(slot) => {
@@ -176,10 +182,12 @@ impl Task {
 
     /// Does what is due.
     fn act(&mut self) {
+        self.reach_relays();
         loop {
             let streams = &self.swarm.behaviour().streams;
             match self.paths.poll(self.started.elapsed(), |connection| streams.live(connection)) {
                 Some(Act::Dial { device, addresses }) => self.look_up(Some(device), addresses),
+                Some(Act::Upgrade { device, addresses }) => self.upgrade(device, addresses),
                 Some(Act::Close { connection }) => {
                     self.swarm.close_connection(connection);
                 }
@@ -204,7 +212,8 @@ impl Task {
             Ask::Want { device, addresses } => {
                 if let Some(peer) = peer_of(&device) {
                     let now = self.now();
-                    self.paths.handle_want(device, hints(Some(device), addresses), now);
+                    let hinted = hints(Some(device), addresses).into_iter().chain(self.relays.circuits()).collect();
+                    self.paths.handle_want(device, hinted, now);
                     self.swarm.behaviour_mut().streams.keep(peer, true);
                 }
             }
@@ -216,6 +225,7 @@ impl Task {
                     let _ = self.swarm.disconnect_peer_id(peer);
                 }
             }
+            Ask::Relays { addresses } => self.set_relays(addresses),
             // For each reply below: a caller that has stopped waiting needs none.
             Ask::Listening { reply } => drop(reply.send(self.listening_texts())),
             Ask::Peers { reply } => drop(reply.send(self.peers())),
@@ -237,6 +247,7 @@ impl Task {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, concurrent_dial_errors, .. } => {
                 self.handle_connected(peer_id, connection_id, &endpoint, concurrent_dial_errors.unwrap_or_default());
             }
+            SwarmEvent::ConnectionClosed { peer_id, .. } if self.relays.contains(&peer_id) => {}
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 let Some(device) = device_of(&peer_id) else { return };
                 tracing::debug!(?device, cause = cause.map(|cause| cause.to_string()), "a connection closed");
@@ -250,7 +261,7 @@ impl Task {
                 }
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
-                let device = peer_id.as_ref().and_then(device_of);
+                let device = peer_id.as_ref().filter(|peer| !self.relays.contains(peer)).and_then(device_of);
                 if let Some(rest) = self.blind.remove(&connection_id) {
                     self.record_dial_error(None, &error);
                     self.dial_blindly(rest);
@@ -262,16 +273,22 @@ impl Task {
                     }
                 }
             }
-            SwarmEvent::NewListenAddr { address, .. } if !self.listening.contains(&address) => {
+            SwarmEvent::NewListenAddr { address, .. } if !self.listening.contains(&split_device(address.clone()).0) => {
+                let address = split_device(address).0;
                 tracing::debug!(%address, "listening");
+                if let Some(relay) = address::relay_of(&address) {
+                    self.relay_reserved(&relay);
+                }
                 self.listening.push(address);
                 let now = self.now();
                 self.paths.handle_network_change(now);
                 let texts = self.listening_texts();
                 self.tell(NetEvent::Listening(texts));
             }
-            SwarmEvent::ExpiredListenAddr { address, .. } => self.forget_listening(&[address]),
-            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+            SwarmEvent::ExpiredListenAddr { address, .. } => self.forget_listening(&[split_device(address).0]),
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
+                self.relay_listener_closed(listener_id);
+                let addresses: Vec<Multiaddr> = addresses.into_iter().map(|address| split_device(address).0).collect();
                 if let Err(error) = reason {
                     tracing::warn!(%error, addresses = addresses.len(), "a listener closed");
                 }
@@ -303,8 +320,16 @@ impl Task {
         failed: Vec<(Multiaddr, TransportError<io::Error>)>,
     ) {
         self.blind.remove(&connection);
+        if self.relay_connected(&peer) {
+            return;
+        }
         let Some(device) = device_of(&peer) else { return };
-        let (address, _) = split_device(endpoint.get_remote_address().clone());
+        // Of one who came through a relay, the other end tells only who they are.
+        let address = match endpoint {
+            ConnectedPoint::Listener { local_addr, .. } if endpoint.is_relayed() => local_addr.clone(),
+            endpoint => endpoint.get_remote_address().clone(),
+        };
+        let (address, _) = split_device(address);
         let Some(transport) = transport_of(&address) else { return };
         for (failed, error) in failed {
             self.dialled.record(&split_device(failed).0, diagnosis::outcome(&error));
@@ -319,7 +344,7 @@ impl Task {
         let address = address.to_string();
         match self.paths.handle_connected(device, path, now) {
             Came::First => self.tell(NetEvent::Connected { device, transport, address }),
-            Came::Instead => self.tell(NetEvent::Moved { device, transport, address }),
+            Came::Instead | Came::Better => self.tell(NetEvent::Moved { device, transport, address }),
             Came::Beside => {}
         }
     }
@@ -333,10 +358,15 @@ impl Task {
             BehaviourEvent::Mdns(event) => self.handle_mdns(event),
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => self.handle_identity(peer_id, &info),
             BehaviourEvent::Identify(event) => tracing::trace!(?event, "identify"),
+            BehaviourEvent::Relay(event) => tracing::debug!(?event, "relay"),
+            BehaviourEvent::Dcutr(event) => tracing::debug!(ok = event.result.is_ok(), "a hole was punched, or not"),
         }
     }
 
     fn handle_ping(&mut self, event: ping::Event) {
+        if self.relays.contains(&event.peer) {
+            return;
+        }
         let Some(device) = device_of(&event.peer) else { return };
         match event.result {
             Ok(rtt) => {
@@ -379,6 +409,9 @@ impl Task {
     }
 
     fn handle_identity(&mut self, peer: PeerId, info: &identify::Info) {
+        if self.relays.contains(&peer) {
+            return;
+        }
         let Some(device) = device_of(&peer) else { return };
         if !info.protocol_version.starts_with(PROTOCOL_FAMILY) {
             if !self.paths.is_wanted(device) {
@@ -395,8 +428,19 @@ impl Task {
         self.paths.handle_told(device, told);
     }
 
+    /// One way through each relay first: a list that is cut has it.
     fn listening_texts(&self) -> Vec<String> {
-        self.listening.iter().map(ToString::to_string).collect()
+        let (mut circuits, direct): (Vec<_>, Vec<_>) =
+            self.listening.iter().partition(|address| transport_of(address) == Some(TransportName::Relay));
+        let mut relays = Vec::new();
+        circuits.retain(|address| match address::relay_of(address) {
+            Some(relay) if !relays.contains(&relay) => {
+                relays.push(relay);
+                true
+            }
+            _ => false,
+        });
+        circuits.into_iter().chain(direct).map(ToString::to_string).collect()
     }
 
     fn peers(&self) -> Vec<PeerView> {

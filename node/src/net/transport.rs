@@ -8,7 +8,7 @@ use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::{Boxed, OrTransport};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
-use libp2p::{PeerId, Transport, noise, quic, tcp, yamux};
+use libp2p::{PeerId, Transport, noise, quic, relay, tcp, yamux};
 
 use super::socket::Socket;
 
@@ -29,13 +29,22 @@ const QUIC_STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Bytes of one QUIC connection that may be unread, gaps included.
 const QUIC_CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 
-/// The transport of a node. QUIC and TCP are told apart by the address.
+/// The transport of a node. QUIC, TCP and circuits through a relay are told apart by the address. Through a relay, Noise and Yamux run
+/// between the two ends: the relay sees what they make.
 ///
 /// # Errors
 /// Where Noise refuses the key.
-pub(crate) fn build(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
+pub(crate) fn build(
+    keypair: &Keypair,
+    circuits: relay::client::Transport,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
     let mut yamux = yamux::Config::default();
     yamux.set_max_num_streams(YAMUX_STREAMS);
+    let circuits = circuits
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(keypair)?)
+        .multiplex(yamux.clone())
+        .timeout(HANDSHAKE_TIMEOUT);
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .map(|socket, _| Socket::new(socket, TCP_SILENCE))
         .upgrade(Version::V1Lazy)
@@ -52,10 +61,12 @@ pub(crate) fn build(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>
     config.max_connection_data = QUIC_CONNECTION_WINDOW_BYTES;
     let quic = quic::tokio::Transport::new(config);
 
-    Ok(OrTransport::new(quic, tcp)
+    // Circuits first: the others would take such an address for their own.
+    Ok(OrTransport::new(circuits, OrTransport::new(quic, tcp))
         .map(|either, _| match either {
             Either::Left((peer, muxer)) => (peer, StreamMuxerBox::new(muxer)),
-            Either::Right((peer, muxer)) => (peer, StreamMuxerBox::new(muxer)),
+            Either::Right(Either::Left((peer, muxer))) => (peer, StreamMuxerBox::new(muxer)),
+            Either::Right(Either::Right((peer, muxer))) => (peer, StreamMuxerBox::new(muxer)),
         })
         .boxed())
 }

@@ -1,4 +1,4 @@
-//! [`Transport`] over webrtc-rs 0.21: host candidates only, one certificate a call, no pacer and no RTX. It never lets the engine's
+//! [`Transport`] over webrtc-rs 0.21: host candidates, and those of the team's servers; one certificate a call, no pacer and no RTX. It never lets the engine's
 //! defaults decide about loss, because they were measured to lose calls (see `engine`).
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceCandidateInit,
-    RTCIceGatheringState, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription,
+    RTCIceGatheringState, RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender};
 use webrtc_core::media_stream::MediaStreamTrack;
@@ -30,7 +30,7 @@ use super::transport::{
     TransportEvent, TransportFactory, TransportState, TransportStats,
 };
 
-/// Host candidates take no time; this is for a machine that swaps.
+/// Host candidates take no time, a server answers within a round trip; what is later follows by itself.
 const GATHERING: Duration = Duration::from_millis(500);
 /// Makes [`WebRtcTransport`]s.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +44,38 @@ impl TransportFactory for WebRtcFactory {
     ) -> Result<(Arc<dyn Transport>, mpsc::Receiver<TransportEvent>), TransportError> {
         // Boxed, because webrtc's builder makes a future of tens of kilobytes.
         let (transport, events) = Box::pin(WebRtcTransport::connect(config)).await?;
+        Ok((Arc::new(transport), events))
+    }
+}
+
+/// A server that tells a device its address as others see it (STUN, RFC 8489), or relays what it cannot read (TURN, RFC 8656).
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceServer {
+    /// `stun:host:port` or `turn:host:port`, over UDP.
+    pub urls: Vec<String>,
+    pub username: String,
+    pub password: String,
+}
+
+/// Without the password.
+impl std::fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceServer").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
+/// Makes [`WebRtcTransport`]s that are reached by servers too, those that are known when one is made.
+#[derive(Debug, Clone)]
+pub struct ServedFactory(pub watch::Receiver<Vec<IceServer>>);
+
+#[async_trait]
+impl TransportFactory for ServedFactory {
+    async fn connect(
+        &self,
+        config: TransportConfig,
+    ) -> Result<(Arc<dyn Transport>, mpsc::Receiver<TransportEvent>), TransportError> {
+        let servers = self.0.borrow().clone();
+        let (transport, events) = Box::pin(WebRtcTransport::connect_by(config, servers)).await?;
         Ok((Arc::new(transport), events))
     }
 }
@@ -147,6 +179,17 @@ impl PeerConnectionEventHandler for Handler {
 impl WebRtcTransport {
     /// Binds the sockets and prepares the three tracks. Nothing is sent before a description was applied on both sides.
     pub async fn connect(config: TransportConfig) -> Result<(Self, mpsc::Receiver<TransportEvent>), TransportError> {
+        Self::connect_by(config, Vec::new()).await
+    }
+
+    async fn connect_by(
+        config: TransportConfig,
+        servers: Vec<IceServer>,
+    ) -> Result<(Self, mpsc::Receiver<TransportEvent>), TransportError> {
+        let servers = servers.into_iter();
+        let servers: Vec<RTCIceServer> = servers
+            .map(|server| RTCIceServer { urls: server.urls, username: server.username, credential: server.password })
+            .collect();
         let (events, receiver) = mpsc::channel(EVENTS);
         let (gathered, gathered_receiver) = watch::channel(false);
         let inbound = Arc::new(Inbound { tracks: std::array::from_fn(|_| watch::channel(None).0) });
@@ -167,7 +210,12 @@ impl WebRtcTransport {
 
         let counters = Arc::new(Counters::default());
         let building = PeerConnectionBuilder::new()
-            .with_configuration(RTCConfigurationBuilder::default().with_certificates(vec![config.certificate.webrtc()]).build())
+            .with_configuration(
+                RTCConfigurationBuilder::default()
+                    .with_certificates(vec![config.certificate.webrtc()])
+                    .with_ice_servers(servers)
+                    .build(),
+            )
             .with_media_engine(media_engine()?)
             .with_setting_engine(settings())
             .with_interceptor_registry(chain(&counters, own_ssrcs, events))

@@ -49,6 +49,11 @@ pub(crate) fn event(event: &Event, rooms: &[RoomView]) -> Option<String> {
         Event::FileHashing { path, done, size, .. } => {
             format!("reading {}: {}", clean(path), crate::cli::files::share_of(*done, *size))
         }
+        Event::TeamChanged { team: Some(team) } => {
+            let node = if team.online { "its node is there" } else { "its node is not there" };
+            format!("team {}: {node}{}", clean(&team.team), if team.relayed { ", and relays" } else { "" })
+        }
+        Event::TeamChanged { team: None } => "this device belongs to no team any more".to_owned(),
         Event::CallChanged { .. } | Event::MediaDevices { .. } => return None,
         Event::JoinProgress { join: progress } => join(progress),
         Event::KnockReceived { room, knock } => format!(

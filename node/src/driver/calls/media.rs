@@ -17,6 +17,7 @@ use crate::error::{CommandError, ErrorCode};
 use crate::event::Event;
 use crate::net::StreamName;
 use crate::rtc::mesh::{Mesh, MeshConfig, MeshEvent};
+use crate::rtc::webrtc_transport::ServedFactory;
 use crate::view::{LinkState, MediaKind, MyMediaView};
 
 impl Driver {
@@ -29,7 +30,7 @@ impl Driver {
             events,
             pictures: self.calls.pictures.clone(),
             keys: self.entry(room)?.keys.clone(),
-            transports: None,
+            transports: Some(Arc::new(ServedFactory(self.team.servers()))),
             addresses: None,
         };
         let mesh = Mesh::start(config).map_err(|error| CommandError::new(ErrorCode::DeviceFailed, error.to_string()))?;

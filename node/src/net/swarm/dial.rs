@@ -55,6 +55,18 @@ impl Task {
         }
     }
 
+    /// Tries a device that is reached through a relay without it.
+    pub(super) fn upgrade(&mut self, device: DeviceId, mut addresses: Vec<Multiaddr>) {
+        // Names were looked up when they were dialled first.
+        addresses.retain(|address| address::host_name(address).is_none());
+        let Some(peer) = peer_of(&device).filter(|_| !addresses.is_empty()) else { return };
+        let options =
+            DialOpts::peer_id(peer).condition(PeerCondition::NotDialing).addresses(addresses).allocate_new_port().build();
+        if let Err(error) = self.swarm.dial(options) {
+            tracing::debug!(?device, %error, "no direct connection is tried");
+        }
+    }
+
     /// Turns names into addresses with the system's resolver, which knows `/etc/hosts` and `.local`, then dials.
     pub(super) fn look_up(&mut self, device: Option<DeviceId>, addresses: Vec<Multiaddr>) {
         let (named, mut ready): (Vec<_>, Vec<_>) =
