@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
+use conclave_crdt::{Edit, PageEdit, PageId};
 use conclave_protocol::id::{DeviceId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{
+    BoardLiveView, BoardMomentView, BoardPageView, BoardView,
     DiagnosisView, InviteView, MediaDeviceView, MessageView, OwnDeviceView, PeerView, ProfileView, RoleView, RoomView, StateView,
     VerificationView,
 };
 
 /// Please do this.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "cmd")]
 pub enum Command {
     #[serde(rename = "profile.show")]
@@ -150,6 +152,53 @@ pub enum Command {
     #[serde(rename = "chat.mark_read")]
     ChatMarkRead { room: RoomId, message: OpHash },
 
+    /// The pages of a room's whiteboard, and what this person may do there. Opens the board: its events come from here on.
+    #[serde(rename = "board.show")]
+    BoardShow { room: RoomId },
+    /// What stands on a page, or stood there after a moment of its history.
+    #[serde(rename = "board.page")]
+    BoardPage {
+        room: RoomId,
+        page: PageId,
+        #[serde(default)]
+        moment: Option<u32>,
+    },
+    /// A step on a page: all of it is done, or nothing. Answered when it is on the disk.
+    #[serde(rename = "board.edit")]
+    BoardEdit {
+        room: RoomId,
+        page: PageId,
+        edits: Vec<Edit>,
+        /// Steps of one gesture other than 0 are undone together.
+        #[serde(default)]
+        gesture: u64,
+    },
+    /// A step on the list of pages.
+    #[serde(rename = "board.pages")]
+    BoardPages { room: RoomId, edit: PageEdit },
+    /// Takes this person's last step back, or does it again.
+    #[serde(rename = "board.undo")]
+    BoardUndo {
+        room: RoomId,
+        #[serde(default)]
+        redo: bool,
+    },
+    /// The moments of a page, the oldest first.
+    #[serde(rename = "board.history")]
+    BoardHistory { room: RoomId, page: PageId },
+    /// Makes a page look as it did after a moment.
+    #[serde(rename = "board.restore")]
+    BoardRestore { room: RoomId, page: PageId, moment: u32 },
+    /// Writes a page to a file.
+    #[serde(rename = "board.export")]
+    BoardExport { room: RoomId, page: PageId, format: BoardFormat, path: PathBuf },
+    /// Puts what a file of Excalidraw holds on a page.
+    #[serde(rename = "board.import")]
+    BoardImport { room: RoomId, page: PageId, path: PathBuf },
+    /// Shows the others where this person is on the board and what is being drawn. Nothing of it lasts.
+    #[serde(rename = "board.live")]
+    BoardLive { room: RoomId, live: BoardLiveView },
+
     /// Enters the room's call, or begins it. Nothing is sent that is not named here.
     #[serde(rename = "call.join")]
     CallJoin {
@@ -225,6 +274,22 @@ pub enum Command {
     Shutdown {},
 }
 
+/// What a page is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum BoardFormat {
+    /// A drawing for screens and print.
+    Svg,
+    /// A picture.
+    Png,
+    /// A page for print.
+    Pdf,
+    /// What Excalidraw opens.
+    Excalidraw,
+    /// The document itself, as Automerge's libraries read it.
+    Automerge,
+}
+
 fn yes() -> bool {
     true
 }
@@ -262,5 +327,8 @@ pub enum Reply {
     Code { code: String },
     Backup { backup: String },
     Setting { value: Option<String> },
+    Board { board: BoardView },
+    BoardPage { board_page: BoardPageView },
+    BoardMoments { moments: Vec<BoardMomentView> },
     Done {},
 }

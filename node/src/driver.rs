@@ -1,6 +1,7 @@
 //! The one event loop of a node. It moves what happens to the machines of `conclave-protocol` and carries out what they ask for; it
 //! decides nothing, and it never waits for a peer.
 
+mod boards;
 mod calls;
 mod chat;
 mod commands;
@@ -109,6 +110,7 @@ pub(crate) async fn spawn(
     let driver = Driver {
         links: Links::new(net.clone()),
         joins: Joins::default(),
+        boards: boards::BoardDesk::start()?,
         calls: calls::Calls::new(pictures),
         verification: Verification::new(marks),
         me,
@@ -171,6 +173,7 @@ struct Driver {
     rooms: BTreeMap<RoomId, RoomEntry>,
     links: Links,
     joins: Joins,
+    boards: boards::BoardDesk,
     calls: calls::Calls,
     verification: Verification,
     peers: BTreeMap<DeviceId, PeerState>,
@@ -216,6 +219,7 @@ impl Driver {
                 Some(event) = net_events.recv() => self.handle_net(event).await,
                 Some(from) = self.links.inbox.recv() => self.handle_link(from).await,
                 Some(event) = self.calls.mesh_events.recv() => self.handle_mesh(event),
+                Some(done) = self.boards.thread.done.recv() => self.handle_board_done(done).await,
                 Some(done) = self.calls.done.recv() => self.handle_media_done(done),
                 Some(done) = self.verification.done() => self.handle_code_done(done).await,
                 _ = tick.tick() => self.handle_tick().await,
@@ -225,12 +229,14 @@ impl Driver {
                     self.handle_call_tick();
                 }
             }
+            self.boards_merge();
             self.tell_changes();
         }
         self.shut_down(farewell, wipe).await;
     }
 
     async fn shut_down(mut self, farewell: Option<oneshot::Sender<Result<Reply, CommandError>>>, wipe: bool) {
+        self.boards_shut_down().await;
         self.leave_for_good().await;
         let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         rooms.into_iter().for_each(|room| self.leave_session(room));

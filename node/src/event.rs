@@ -1,10 +1,11 @@
 //! What happened. One variant is one JSON line out, `{"v":1,"event":"member.joined",…}`.
 
+use conclave_crdt::PageDelta;
 use conclave_protocol::id::{DeviceId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{
-    CallView, ErrorView, JoinView, KnockView, MediaDeviceView, MessageView, PeerView, ProfileView, RoomView, StreamKind,
+    BoardLiveView, CallView, ErrorView, JoinView, KnockView, MediaDeviceView, MessageView, PeerView, ProfileView, RoomView, StreamKind,
 };
 
 /// It happened.
@@ -55,6 +56,25 @@ pub enum Event {
     /// Messages came that belong before others already shown: read again.
     #[serde(rename = "chat.reordered")]
     ChatReordered { room: RoomId },
+
+    /// A board that was asked for looks different: by this person's hand or another's.
+    #[serde(rename = "board.changed")]
+    BoardChanged {
+        room: RoomId,
+        /// See [`crate::view::BoardView::revision`].
+        revision: u64,
+        /// The title or the list of pages.
+        pages: bool,
+        can_undo: bool,
+        can_redo: bool,
+        deltas: Vec<PageDelta>,
+    },
+    /// What was shown of a board counts no more: read it again.
+    #[serde(rename = "board.reset")]
+    BoardReset { room: RoomId },
+    /// Where a member is on the board, and what they are drawing.
+    #[serde(rename = "board.live")]
+    BoardLive { room: RoomId, device: DeviceId, live: BoardLiveView },
 
     /// The call this device is in, as it now is. At most ten a second.
     #[serde(rename = "call.changed")]

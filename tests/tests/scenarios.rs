@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "scenarios/board.rs"]
+mod board;
 #[path = "scenarios/calls.rs"]
 mod calls;
 #[path = "scenarios/devices.rs"]

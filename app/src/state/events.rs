@@ -98,6 +98,8 @@ impl AppState {
             }
             Event::ChatMessage { room, message, after, new } => return self.take_message(room, message, after, new),
             Event::ChatReordered { room } => return self.reload_chat(room),
+            // Of the canvas, which asks for what it shows.
+            Event::BoardChanged { .. } | Event::BoardReset { .. } | Event::BoardLive { .. } => {}
             Event::CallChanged { call } => self.take_call(call),
             Event::CallParticipantJoined { .. } | Event::CallConnected { .. } | Event::CallFirstFrame { .. } => {}
             Event::CallParticipantLeft { room, device, reason } => {

@@ -120,6 +120,9 @@ pub(crate) enum Command {
     /// Chat: send, read, search, change.
     #[command(subcommand)]
     Chat(ChatCommand),
+    /// The whiteboard of a room: look, draw, export, import.
+    #[command(subcommand)]
+    Board(super::board::BoardCommand),
     /// Runs the node until Ctrl-C, a termination signal, --for, or (with --json) the end of standard input.
     #[command(
         after_help = "Examples:\n  conclave-node run\n  conclave-node run --json\n  conclave-node run --room Kitchen --call --camera test --mic \

@@ -42,6 +42,7 @@ pub(crate) fn needs_network(command: &super::args::Command) -> bool {
         Typed::Id { rename } => rename.is_some(),
         Typed::Diagnose { .. } | Typed::Run(_) => true,
         Typed::Room(room) => !matches!(room, RoomCommand::Create { .. } | RoomCommand::List | RoomCommand::Show { .. }),
+        Typed::Board(board) => board.is_heard(),
         Typed::Chat(chat) => !matches!(chat, ChatCommand::Read { .. } | ChatCommand::Search { .. }),
     }
 }
@@ -329,7 +330,7 @@ async fn done(client: &mut Client, command: Command, room: RoomId, linger: Durat
 
 /// A node that was opened for this command alone stays until someone of the room was there to hear it, but not for long.
 /// Whether someone was.
-async fn be_heard(client: &mut Client, room: RoomId, linger: Duration) -> Result<bool, Failure> {
+pub(crate) async fn be_heard(client: &mut Client, room: RoomId, linger: Duration) -> Result<bool, Failure> {
     if !client.is_own() || linger.is_zero() {
         return Ok(true);
     }

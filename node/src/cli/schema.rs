@@ -129,6 +129,9 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::Backup { .. } => "backup",
         Reply::Setting { .. } => "value",
         Reply::Verification { .. } => "verification",
+        Reply::Board { .. } => "board",
+        Reply::BoardPage { .. } => "board_page",
+        Reply::BoardMoments { .. } => "moments",
         Reply::Done {} => "",
     }
 }
@@ -165,6 +168,9 @@ fn every_answer_is_described() {
         "diagnosis",
         "value",
         "verification",
+        "board",
+        "board_page",
+        "moments",
         "",
     ];
     assert_eq!(shown, all.into_iter().collect());

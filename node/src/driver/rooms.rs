@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use conclave_protocol::board;
 use conclave_protocol::call::Call;
 use conclave_protocol::chat::read::ReadMark;
 use conclave_protocol::id::{DeviceId, OpHash, RoomId};
@@ -160,6 +161,7 @@ impl Driver {
         self.store.commit(Batch::new().delete_room(&room)).await?;
         self.leave_session(room);
         self.links.close_room(room);
+        self.board_close(room);
         self.rooms.remove(&room);
         self.dirty.remove(&room);
         self.share_secrets();
@@ -205,6 +207,7 @@ impl Driver {
         if let Err(error) = self.store.commit(batch).await {
             // The machine holds what the disk does not: it is brought back to what the disk has, so that nothing of it is sent.
             self.reload(room).await;
+            self.board_reopen(room);
             return Err(error.into());
         }
         let mut goodbyes = Vec::new();
@@ -314,8 +317,12 @@ impl Driver {
                 }
             }
             RoomChange::MessageChanged(id) => self.publish_message(room, id, None, false),
-            RoomChange::Reordered => self.publish(Event::ChatReordered { room }),
-            // Of kinds that come with files and the whiteboard.
+            RoomChange::Reordered => {
+                self.publish(Event::ChatReordered { room });
+                self.board_reopen(room);
+            }
+            RoomChange::Operation { id, kind: board::kind::CHANGES } => self.board_operation(room, &id),
+            // Of kinds that come with files.
             RoomChange::Operation { .. } => {}
         }
     }
