@@ -1,13 +1,17 @@
 //! The shell of the window: it carries messages into the state, draws the views, and carries out the effects. It decides nothing.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use egui::{Context, Ui, ViewportCommand};
 
 use crate::backend::Backend;
+use crate::canvas::paint::Painted;
 use crate::first_frame::FirstFrame;
 use crate::intent::Intent;
 use crate::keys::{self, KeyInput};
+use crate::picker::Picker;
+use crate::screen::board::{BoardScreen, canvas_id};
 use crate::screen::call::{CallScreen, call_ui, window_title};
 use crate::screen::dialogs::{DialogView, dialog_ui};
 use crate::screen::lobby::{LobbyView, lobby_ui};
@@ -33,6 +37,8 @@ pub struct App {
     state: AppState,
     backend: Box<dyn Backend>,
     textures: Textures,
+    painted: Painted,
+    picker: Picker,
     clock: Clock,
     title: String,
     first_frame: FirstFrame,
@@ -46,10 +52,13 @@ impl App {
             state: AppState::new(launch, text, clock()),
             backend,
             textures: Textures::default(),
+            painted: Painted::default(),
+            picker: Picker::default(),
             clock,
             title: String::new(),
             first_frame: FirstFrame::from_env(),
         };
+        app.state.boards.seed(RandomState::new().build_hasher().finish());
         let effects = app.state.start();
         app.carry_out(ctx, effects);
         app
@@ -66,6 +75,11 @@ impl App {
             let effects = self.state.apply(message);
             self.carry_out(ctx, effects);
         }
+        for intent in self.picker.poll() {
+            self.want(ctx, intent);
+        }
+        let effects = self.state.board_tick();
+        self.carry_out(ctx, effects);
         let now_ms = self.state.now_ms;
         self.state.toasts.expire(now_ms);
         theme::apply(ctx, &self.state.settings);
@@ -78,6 +92,7 @@ impl App {
         let mut draw = Draw {
             text: &self.state.text,
             textures: &mut self.textures,
+            painted: &mut self.painted,
             backend: self.backend.as_ref(),
             intents: &mut intents,
             reduced_motion: self.state.settings.reduced_motion,
@@ -85,11 +100,11 @@ impl App {
         if let Some(view) = WelcomeView::new(&self.state) {
             welcome_ui(ui, &view, &mut draw);
         } else if let Some(view) = CallScreen::new(&self.state) {
-            call_ui(ui, &view, &mut draw);
+            call_ui(ui, &view, BoardScreen::new(&self.state).as_ref(), &mut draw);
         } else if let Some(view) = LobbyView::new(&self.state) {
             lobby_ui(ui, &view, &mut draw);
         } else {
-            rooms_ui(ui, &RoomsView::from(&self.state), &mut draw);
+            rooms_ui(ui, &RoomsView::from(&self.state), BoardScreen::new(&self.state).as_ref(), &mut draw);
         }
         if let Some(view) = DialogView::new(&self.state) {
             dialog_ui(&ctx, &view, &mut draw);
@@ -121,9 +136,11 @@ impl App {
 
     fn keys(&self, ctx: &Context) -> Vec<Intent> {
         let typing = ctx.text_edit_focused();
-        let control_focused = ctx.memory(|memory| memory.focused().is_some());
+        let focused = ctx.memory(|memory| memory.focused());
+        let (control_focused, canvas_focused) = (focused.is_some(), focused == Some(canvas_id()));
         ctx.input(|input| {
-            let input = KeyInput { events: &input.events, typing, control_focused, window_focused: input.focused };
+            let input =
+                KeyInput { events: &input.events, typing, control_focused, canvas_focused, window_focused: input.focused };
             keys::intents(&self.state, input)
         })
     }
@@ -137,6 +154,7 @@ impl App {
                 }
                 Effect::Open(request) => self.backend.open(request),
                 Effect::Copy(text) => ctx.copy_text(text),
+                Effect::Pick(pick) => self.picker.ask(ctx, pick),
                 Effect::FullScreen(on) => ctx.send_viewport_cmd(ViewportCommand::Fullscreen(on)),
                 Effect::Attention => {
                     if !ctx.input(|input| input.focused) {

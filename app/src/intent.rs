@@ -1,5 +1,7 @@
 //! What the person wants, as the widgets say it. An intent carries no decision: [`crate::state`] turns it into commands.
 
+pub mod board;
+
 use conclave_node::view::{MediaKind, RoleView, StreamKind};
 use conclave_protocol::id::{DeviceId, OpHash, RoomId};
 
@@ -74,7 +76,7 @@ pub struct TileKey {
 }
 
 /// The person wants this.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Intent {
     // First start
     WelcomeName(String),
@@ -153,6 +155,10 @@ pub enum Intent {
     ToggleLayout,
     Pin(TileKey),
     LeaveCall,
+
+    // The whiteboard
+    ToggleBoard,
+    Board(board::BoardIntent),
 
     // Everywhere
     ShowSettings(SettingsPage),

@@ -7,10 +7,12 @@
 pub mod app;
 pub mod args;
 pub mod backend;
+pub mod canvas;
 pub mod clock;
 pub mod first_frame;
 pub mod intent;
 pub mod keys;
+pub mod picker;
 pub mod screen;
 pub mod state;
 pub mod text;

@@ -1,6 +1,7 @@
 //! Everything the window knows, as one value. [`AppState::apply`] folds what the node says, [`AppState::handle`] turns what the person
 //! wants into effects; both are pure, and neither reads a clock or touches the node.
 
+pub mod board;
 pub mod chat;
 pub mod dialog;
 mod events;
@@ -23,7 +24,9 @@ use conclave_protocol::id::{DeviceId, RoomId};
 
 use crate::backend::{KeptBy, OpenRequest, RequestId, StorePresence};
 use crate::intent::{InviteChoice, Panel, ProtectionChoice, TileKey};
+use crate::picker::Pick;
 use crate::text::Text;
+use board::Boards;
 use chat::Chat;
 use dialog::Dialog;
 use settings::Settings;
@@ -55,6 +58,8 @@ pub enum Effect {
     Open(OpenRequest),
     Copy(String),
     FullScreen(bool),
+    /// Asks the person for a file, in the dialog of the system.
+    Pick(Pick),
     /// The window's taskbar entry may blink.
     Attention,
 }
@@ -89,6 +94,7 @@ pub enum Pending {
     Diagnose,
     ProfileName,
     Verification,
+    Board(RoomId, board::Asked),
     /// Nothing but its error matters.
     Plain,
     /// Not even that: it was asked in passing.
@@ -196,6 +202,7 @@ pub struct AppState {
     /// What is compared with the person whose details are shown.
     pub verification: Option<VerificationView>,
     pub toasts: Toasts,
+    pub boards: Boards,
     pending: BTreeMap<RequestId, Pending>,
 }
 
@@ -242,6 +249,7 @@ impl AppState {
             },
             verification: None,
             toasts: Toasts::default(),
+            boards: Boards::default(),
             pending: BTreeMap::new(),
         }
     }
@@ -325,6 +333,6 @@ impl AppState {
             let since = self.now_ms.saturating_sub(call.since_ms);
             self.now_ms + 1000 - since % 1000
         });
-        [self.toasts.next_expiry_ms(), clock].into_iter().flatten().min()
+        [self.toasts.next_expiry_ms(), clock, self.next_board_ms()].into_iter().flatten().min()
     }
 }

@@ -17,6 +17,7 @@ use conclave_node::view::PictureKey;
 use fluent_bundle::FluentValue;
 
 use crate::backend::Backend;
+use crate::canvas::paint::Painted;
 use crate::intent::Intent;
 use crate::text::Text;
 use crate::texture::{Shown, Textures};
@@ -25,6 +26,8 @@ use crate::texture::{Shown, Textures};
 pub struct Draw<'a> {
     pub text: &'a Text,
     pub textures: &'a mut Textures,
+    /// The meshes of the board that is shown.
+    pub painted: &'a mut Painted,
     pub backend: &'a dyn Backend,
     pub intents: &'a mut Vec<Intent>,
     pub reduced_motion: bool,

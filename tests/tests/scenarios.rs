@@ -9,6 +9,8 @@ mod board;
 mod calls;
 #[path = "scenarios/devices.rs"]
 mod devices;
+#[path = "scenarios/canvas.rs"]
+mod canvas;
 #[path = "scenarios/rooms.rs"]
 mod rooms;
 #[path = "scenarios/script.rs"]

@@ -98,8 +98,11 @@ impl AppState {
             }
             Event::ChatMessage { room, message, after, new } => return self.take_message(room, message, after, new),
             Event::ChatReordered { room } => return self.reload_chat(room),
-            // Of the canvas, which asks for what it shows.
-            Event::BoardChanged { .. } | Event::BoardReset { .. } | Event::BoardLive { .. } => {}
+            Event::BoardChanged { room, revision, pages, can_undo, can_redo, deltas } => {
+                return self.board_changed(room, revision, pages, (can_undo, can_redo), &deltas);
+            }
+            Event::BoardReset { room } => return self.board_reset(room),
+            Event::BoardLive { room, device, live } => self.board_live(room, device, live),
             Event::CallChanged { call } => self.take_call(call),
             Event::CallParticipantJoined { .. } | Event::CallConnected { .. } | Event::CallFirstFrame { .. } => {}
             Event::CallParticipantLeft { room, device, reason } => {
@@ -154,6 +157,7 @@ impl AppState {
     fn apply_reply(&mut self, pending: Pending, reply: Reply) -> Vec<Effect> {
         match (pending, reply) {
             (Pending::State, Reply::State { state }) => return self.take_state(*state),
+            (Pending::Board(room, asked), reply) => return self.board_reply(room, asked, reply),
             (Pending::Settings, Reply::Setting { value }) => {
                 if let Some(value) = value {
                     self.take_settings(Settings::decode(&value));
@@ -217,6 +221,10 @@ impl AppState {
     fn apply_refusal(&mut self, pending: Pending, error: ErrorView) -> Vec<Effect> {
         match pending {
             Pending::Quiet => return Vec::new(),
+            Pending::Board(room, asked) => {
+                self.board_refused(room, &asked, &error);
+                return Vec::new();
+            }
             Pending::Join => {
                 let (sentence, detail) = self.sentence(&error.code, &error.message);
                 if let Some(Dialog::Join(form)) = &mut self.dialog {
