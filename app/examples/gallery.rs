@@ -12,6 +12,8 @@ use std::path::PathBuf;
 
 use conclave::app::App;
 use conclave::backend::{KeptBy, StorePresence};
+use conclave::canvas::tool::Tool;
+use conclave::intent::board::BoardIntent;
 use conclave::intent::{Confirm, Intent, Panel, ProtectionChoice, SettingsPage, TileKey};
 use conclave::state::Launch;
 use conclave::state::settings::{CallLayout, Settings, ThemeChoice};
@@ -79,6 +81,29 @@ fn joining(join: JoinView) -> (Script, Vec<Intent>) {
     let mut world = lively();
     world.state.joins.push(join);
     (Script::new(world, StorePresence::Present(KeptBy::Insecure)), vec![Intent::SelectJoin(RoomId([77; 32]))])
+}
+
+/// The board of the room with something on it, and two others there.
+fn board((script, mut intents): (Script, Vec<Intent>), wishes: Vec<BoardIntent>) -> (Script, Vec<Intent>) {
+    script.world(|world| world.boards.draw_sample(DESIGN));
+    let live = |cursor, selection| BoardLiveView {
+        page: conclave_crdt::PageId::FIRST,
+        cursor: Some(cursor),
+        laser: false,
+        selection,
+        viewport: None,
+        ink: None,
+    };
+    intents.push(Intent::ToggleBoard);
+    intents.extend(wishes.into_iter().map(Intent::Board));
+    let other = script.clone();
+    other.later(Event::BoardLive { room: DESIGN, device: DeviceId([3; 32]), live: live((690.0, 300.0), vec![]) });
+    other.later(Event::BoardLive {
+        room: DESIGN,
+        device: DeviceId([4; 32]),
+        live: live((330.0, 190.0), vec![scripted::board::id(5)]),
+    });
+    (script, intents)
 }
 
 fn scenes() -> Vec<Scene> {
@@ -164,6 +189,23 @@ fn scenes() -> Vec<Scene> {
             (script, intents)
         }),
         ("share", || in_call(3, false, vec![Intent::ShowShare])),
+        ("board", || board(home(vec![]), vec![])),
+        ("board-selected", || {
+            let wish = BoardIntent::Select(scripted::board::id(15));
+            board(home(vec![]), vec![wish])
+        }),
+        ("board-many", || board(home(vec![]), vec![BoardIntent::ToggleGrid, BoardIntent::SelectAll])),
+        ("board-call", || board(in_call(4, false, vec![]), vec![BoardIntent::Tool(Tool::Pen)])),
+        ("board-empty", || {
+            let (script, mut intents) = home(vec![]);
+            intents.push(Intent::ToggleBoard);
+            (script, intents)
+        }),
+        ("board-viewer", || {
+            let (script, intents) = board(home(vec![]), vec![]);
+            script.world(|world| world.boards.viewer = true);
+            (script, intents)
+        }),
         ("minimised", || in_call(3, false, vec![Intent::ShowRooms])),
         ("settings", || home(vec![Intent::ShowSettings(SettingsPage::Appearance)])),
         ("settings-profile", || home(vec![Intent::ShowSettings(SettingsPage::Profile)])),
@@ -220,7 +262,10 @@ fn start(ctx: &egui::Context, make: fn() -> (Script, Vec<Intent>), theme: ThemeC
     for intent in intents {
         app.want(ctx, intent);
         app.take_in(ctx);
+        app.take_in(ctx);
     }
+    script.now();
+    app.take_in(ctx);
     (app, script)
 }
 

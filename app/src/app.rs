@@ -1,15 +1,19 @@
 //! The shell of the window: it carries messages into the state, draws the views, and carries out the effects. It decides nothing.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use egui::{Context, Ui, ViewportCommand};
 
 use crate::backend::Backend;
+use crate::canvas::paint::Painted;
 use crate::chooser::{self, Chooser};
 use crate::first_frame::FirstFrame;
 use crate::intent::{FileIntent, Intent};
 use crate::keys::{self, KeyInput};
+use crate::picker::Picker;
 use crate::preview::Previews;
+use crate::screen::board::{BoardScreen, canvas_id};
 use crate::screen::call::{CallScreen, call_ui, window_title};
 use crate::screen::dialogs::{DialogView, dialog_ui};
 use crate::screen::lobby::{LobbyView, lobby_ui};
@@ -39,6 +43,8 @@ pub struct App {
     textures: Textures,
     previews: Previews,
     chooser: Chooser,
+    painted: Painted,
+    picker: Picker,
     clock: Clock,
     title: String,
     first_frame: FirstFrame,
@@ -54,10 +60,13 @@ impl App {
             textures: Textures::default(),
             previews: Previews::default(),
             chooser: Chooser::default(),
+            painted: Painted::default(),
+            picker: Picker::default(),
             clock,
             title: String::new(),
             first_frame: FirstFrame::from_env(),
         };
+        app.state.boards.seed(RandomState::new().build_hasher().finish());
         let effects = app.state.start();
         app.carry_out(ctx, effects);
         app
@@ -74,6 +83,11 @@ impl App {
             let effects = self.state.apply(message);
             self.carry_out(ctx, effects);
         }
+        for intent in self.picker.poll() {
+            self.want(ctx, intent);
+        }
+        let effects = self.state.board_tick();
+        self.carry_out(ctx, effects);
         let now_ms = self.state.now_ms;
         self.state.toasts.expire(now_ms);
         theme::apply(ctx, &self.state.settings);
@@ -94,6 +108,7 @@ impl App {
             text: &self.state.text,
             textures: &mut self.textures,
             previews: &mut self.previews,
+            painted: &mut self.painted,
             backend: self.backend.as_ref(),
             intents: &mut intents,
             reduced_motion: self.state.settings.reduced_motion,
@@ -101,11 +116,11 @@ impl App {
         if let Some(view) = WelcomeView::new(&self.state) {
             welcome_ui(ui, &view, &mut draw);
         } else if let Some(view) = CallScreen::new(&self.state) {
-            call_ui(ui, &view, &mut draw);
+            call_ui(ui, &view, BoardScreen::new(&self.state).as_ref(), &mut draw);
         } else if let Some(view) = LobbyView::new(&self.state) {
             lobby_ui(ui, &view, &mut draw);
         } else {
-            rooms_ui(ui, &RoomsView::from(&self.state), &mut draw);
+            rooms_ui(ui, &RoomsView::from(&self.state), BoardScreen::new(&self.state).as_ref(), &mut draw);
         }
         if let Some(view) = DialogView::new(&self.state) {
             dialog_ui(&ctx, &view, &mut draw);
@@ -137,9 +152,11 @@ impl App {
 
     fn keys(&self, ctx: &Context) -> Vec<Intent> {
         let typing = ctx.text_edit_focused();
-        let control_focused = ctx.memory(|memory| memory.focused().is_some());
+        let focused = ctx.memory(|memory| memory.focused());
+        let (control_focused, canvas_focused) = (focused.is_some(), focused == Some(canvas_id()));
         ctx.input(|input| {
-            let input = KeyInput { events: &input.events, typing, control_focused, window_focused: input.focused };
+            let input =
+                KeyInput { events: &input.events, typing, control_focused, canvas_focused, window_focused: input.focused };
             keys::intents(&self.state, input)
         })
     }
@@ -156,6 +173,7 @@ impl App {
                 Effect::ChooseFiles { room, folder } => self.chooser.files(ctx, room, folder),
                 Effect::ChooseFolder { room, file } => self.chooser.folder(ctx, room, file),
                 Effect::OpenPath(path) => chooser::open(path),
+                Effect::Pick(pick) => self.picker.ask(ctx, pick),
                 Effect::FullScreen(on) => ctx.send_viewport_cmd(ViewportCommand::Fullscreen(on)),
                 Effect::Attention => {
                     if !ctx.input(|input| input.focused) {

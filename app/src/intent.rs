@@ -1,5 +1,7 @@
 //! What the person wants, as the widgets say it. An intent carries no decision: [`crate::state`] turns it into commands.
 
+pub mod board;
+
 use std::path::PathBuf;
 
 use conclave_node::view::{MediaKind, RoleView, StreamKind};
@@ -144,7 +146,7 @@ pub enum FileIntent {
 }
 
 /// The person wants this.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Intent {
     // First start
     WelcomeName(String),
@@ -261,6 +263,10 @@ pub enum Intent {
     ToggleLayout,
     Pin(TileKey),
     LeaveCall,
+
+    // The whiteboard
+    ToggleBoard,
+    Board(board::BoardIntent),
 
     // Everywhere
     ShowSettings(SettingsPage),

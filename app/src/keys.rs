@@ -7,7 +7,7 @@ use crate::intent::{Intent, Panel};
 use crate::state::{AppState, Place};
 
 /// What the list of keys shows: the caps, and the key of the words.
-pub const LISTED: [(&[&str], &str); 12] = [
+pub const LISTED: [(&[&str], &str); 13] = [
     (&["M", "Ctrl+D"], "keys-mic"),
     (&["V", "Ctrl+E"], "keys-camera"),
     (&["Space"], "keys-talk"),
@@ -15,6 +15,7 @@ pub const LISTED: [(&[&str], &str); 12] = [
     (&["C"], "keys-chat"),
     (&["P"], "keys-people"),
     (&["F"], "keys-files"),
+    (&["B"], "keys-board"),
     (&["W"], "keys-layout"),
     (&["S"], "keys-full-screen"),
     (&["Enter"], "keys-send"),
@@ -30,6 +31,8 @@ pub struct KeyInput<'a> {
     pub typing: bool,
     /// A control has the keyboard: Space is its click.
     pub control_focused: bool,
+    /// The canvas of a board has the keyboard: letters are its tools.
+    pub canvas_focused: bool,
     pub window_focused: bool,
 }
 
@@ -63,7 +66,7 @@ fn pressed(state: &AppState, input: KeyInput<'_>, key: Key, modifiers: Modifiers
             _ => None,
         };
     }
-    if input.typing || modifiers.any() || state.dialog.is_some() {
+    if input.typing || input.canvas_focused || modifiers.any() || state.dialog.is_some() {
         return None;
     }
     match (&state.place, key) {
@@ -83,6 +86,8 @@ fn pressed(state: &AppState, input: KeyInput<'_>, key: Key, modifiers: Modifiers
         (Place::Call, Key::P) => Some(Intent::TogglePanel(Panel::People)),
         (Place::Call, Key::F) => Some(Intent::TogglePanel(Panel::Files)),
         (Place::Rooms, Key::F) if state.open_room().is_some() => Some(Intent::TogglePanel(Panel::Files)),
+        (Place::Call, Key::B) => Some(Intent::ToggleBoard),
+        (Place::Rooms, Key::B) if state.open_room().is_some() => Some(Intent::ToggleBoard),
         (Place::Rooms, Key::P) if state.open_room().is_some() => Some(Intent::TogglePanel(Panel::People)),
         _ => None,
     }

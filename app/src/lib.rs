@@ -7,11 +7,13 @@
 pub mod app;
 pub mod args;
 pub mod backend;
+pub mod canvas;
 pub mod chooser;
 pub mod clock;
 pub mod first_frame;
 pub mod intent;
 pub mod keys;
+pub mod picker;
 pub mod preview;
 pub mod scan;
 pub mod screen;

@@ -1,5 +1,6 @@
 //! The screens. Each has a view, built from the state and tested as text, and a function that draws it.
 
+pub mod board;
 pub mod call;
 pub mod dialogs;
 pub mod joining;

@@ -1,6 +1,7 @@
 //! Everything the window knows, as one value. [`AppState::apply`] folds what the node says, [`AppState::handle`] turns what the person
 //! wants into effects; both are pure, and neither reads a clock or touches the node.
 
+pub mod board;
 pub mod chat;
 pub mod dialog;
 mod events;
@@ -24,7 +25,9 @@ use conclave_protocol::id::{DeviceId, FileId, RoomId};
 
 use crate::backend::{KeptBy, OpenRequest, RequestId, StorePresence};
 use crate::intent::{InviteChoice, Panel, ProtectionChoice, TileKey};
+use crate::picker::Pick;
 use crate::text::Text;
+use board::Boards;
 use chat::Chat;
 use dialog::Dialog;
 use settings::Settings;
@@ -56,6 +59,8 @@ pub enum Effect {
     Open(OpenRequest),
     Copy(String),
     FullScreen(bool),
+    /// Asks the person for a file, in the dialog of the system.
+    Pick(Pick),
     /// The window's taskbar entry may blink.
     Attention,
     /// The system's dialog for what to share.
@@ -110,6 +115,7 @@ pub enum Pending {
         room: RoomId,
         path: String,
     },
+    Board(RoomId, board::Asked),
     /// Nothing but its error matters.
     Plain,
     /// Not even that: it was asked in passing.
@@ -219,6 +225,7 @@ pub struct AppState {
     /// What is compared with the person whose details are shown.
     pub verification: Option<VerificationView>,
     pub toasts: Toasts,
+    pub boards: Boards,
     pending: BTreeMap<RequestId, Pending>,
 }
 
@@ -267,6 +274,7 @@ impl AppState {
             },
             verification: None,
             toasts: Toasts::default(),
+            boards: Boards::default(),
             pending: BTreeMap::new(),
         }
     }
@@ -350,6 +358,6 @@ impl AppState {
             let since = self.now_ms.saturating_sub(call.since_ms);
             self.now_ms + 1000 - since % 1000
         });
-        [self.toasts.next_expiry_ms(), clock].into_iter().flatten().min()
+        [self.toasts.next_expiry_ms(), clock, self.next_board_ms()].into_iter().flatten().min()
     }
 }

@@ -18,6 +18,7 @@ use conclave_node::view::PictureKey;
 use fluent_bundle::FluentValue;
 
 use crate::backend::Backend;
+use crate::canvas::paint::Painted;
 use crate::intent::Intent;
 use crate::preview::Previews;
 use crate::text::Text;
@@ -28,6 +29,8 @@ pub struct Draw<'a> {
     pub text: &'a Text,
     pub textures: &'a mut Textures,
     pub previews: &'a mut Previews,
+    /// The meshes of the board that is shown.
+    pub painted: &'a mut Painted,
     pub backend: &'a dyn Backend,
     pub intents: &'a mut Vec<Intent>,
     pub reduced_motion: bool,

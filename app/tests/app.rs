@@ -5,6 +5,10 @@
 #[path = "app/scripted.rs"]
 mod scripted;
 
+#[path = "app/board.rs"]
+mod board;
+#[path = "app/canvas.rs"]
+mod canvas;
 #[path = "app/errors.rs"]
 mod errors;
 #[path = "app/files.rs"]

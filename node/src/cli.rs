@@ -1,6 +1,7 @@
 //! The headless command: the same node as the window, for a terminal, a script or a server. It shows names and never secrets.
 
 mod args;
+mod board;
 mod client;
 mod converse;
 mod files;
@@ -125,6 +126,7 @@ async fn carry_out(arguments: Arguments) -> Result<Option<Output>, Failure> {
                 Typed::Verify(verify) => Box::pin(oneshot::verify(&mut client, verify)).await,
                 Typed::File(file) => Box::pin(files::file(&mut client, file, linger)).await,
                 Typed::Chat(chat) => Box::pin(oneshot::chat(&mut client, chat, linger)).await,
+                Typed::Board(board) => Box::pin(board::board(&mut client, board, linger)).await,
                 Typed::Run(_) | Typed::Init { .. } | Typed::Passphrase { .. } | Typed::Devices => {
                     Err(Failure::usage("not a command of its own"))
                 }

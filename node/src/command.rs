@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 
+use conclave_crdt::{Edit, PageEdit, PageId};
 use conclave_protocol::id::{DeviceId, FileId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{
-    DiagnosisView, FileView, InviteView, MediaDeviceView, MessageView, OwnDeviceView, PeerView, ProfileView, RoleView, RoomView,
-    StateView, TeamView, VerificationView,
+    BoardLiveView, BoardMomentView, BoardPageView, BoardView, DiagnosisView, FileView, InviteView, MediaDeviceView, MessageView,
+    OwnDeviceView, PeerView, ProfileView, RoleView, RoomView, StateView, TeamView, VerificationView,
 };
 
 /// Please do this.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "cmd")]
 pub enum Command {
     #[serde(rename = "profile.show")]
@@ -186,6 +187,52 @@ pub enum Command {
         #[serde(default)]
         down_kib: Option<u64>,
     },
+    /// The pages of a room's whiteboard, and what this person may do there. Opens the board: its events come from here on.
+    #[serde(rename = "board.show")]
+    BoardShow { room: RoomId },
+    /// What stands on a page, or stood there after a moment of its history.
+    #[serde(rename = "board.page")]
+    BoardPage {
+        room: RoomId,
+        page: PageId,
+        #[serde(default)]
+        moment: Option<u32>,
+    },
+    /// A step on a page: all of it is done, or nothing. Answered when it is on the disk.
+    #[serde(rename = "board.edit")]
+    BoardEdit {
+        room: RoomId,
+        page: PageId,
+        edits: Vec<Edit>,
+        /// Steps of one gesture other than 0 are undone together.
+        #[serde(default)]
+        gesture: u64,
+    },
+    /// A step on the list of pages.
+    #[serde(rename = "board.pages")]
+    BoardPages { room: RoomId, edit: PageEdit },
+    /// Takes this person's last step back, or does it again.
+    #[serde(rename = "board.undo")]
+    BoardUndo {
+        room: RoomId,
+        #[serde(default)]
+        redo: bool,
+    },
+    /// The moments of a page, the oldest first.
+    #[serde(rename = "board.history")]
+    BoardHistory { room: RoomId, page: PageId },
+    /// Makes a page look as it did after a moment.
+    #[serde(rename = "board.restore")]
+    BoardRestore { room: RoomId, page: PageId, moment: u32 },
+    /// Writes a page to a file.
+    #[serde(rename = "board.export")]
+    BoardExport { room: RoomId, page: PageId, format: BoardFormat, path: PathBuf },
+    /// Puts what a file of Excalidraw holds on a page.
+    #[serde(rename = "board.import")]
+    BoardImport { room: RoomId, page: PageId, path: PathBuf },
+    /// Shows the others where this person is on the board and what is being drawn. Nothing of it lasts.
+    #[serde(rename = "board.live")]
+    BoardLive { room: RoomId, live: BoardLiveView },
 
     /// Enters the room's call, or begins it. Nothing is sent that is not named here.
     #[serde(rename = "call.join")]
@@ -282,6 +329,22 @@ pub enum Command {
     Shutdown {},
 }
 
+/// What a page is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum BoardFormat {
+    /// A drawing for screens and print.
+    Svg,
+    /// A picture.
+    Png,
+    /// A page for print.
+    Pdf,
+    /// What Excalidraw opens.
+    Excalidraw,
+    /// The document itself, as Automerge's libraries read it.
+    Automerge,
+}
+
 fn yes() -> bool {
     true
 }
@@ -354,6 +417,15 @@ pub enum Reply {
     },
     Files {
         files: Vec<FileView>,
+    },
+    Board {
+        board: BoardView,
+    },
+    BoardPage {
+        board_page: BoardPageView,
+    },
+    BoardMoments {
+        moments: Vec<BoardMomentView>,
     },
     Team {
         // Named even where it is null: or every answer with one value that may be absent would read as this.

@@ -1,6 +1,7 @@
 //! The one event loop of a node. It moves what happens to the machines of `conclave-protocol` and carries out what they ask for; it
 //! decides nothing, and it never waits for a peer.
 
+mod boards;
 mod calls;
 mod chat;
 mod commands;
@@ -114,6 +115,7 @@ pub(crate) async fn spawn(
     let driver = Driver {
         links: Links::new(net.clone()),
         joins: Joins::default(),
+        boards: boards::BoardDesk::start()?,
         calls: calls::Calls::new(pictures),
         verification: Verification::new(marks),
         files: files::Files::start(files_dir),
@@ -178,6 +180,7 @@ struct Driver {
     rooms: BTreeMap<RoomId, RoomEntry>,
     links: Links,
     joins: Joins,
+    boards: boards::BoardDesk,
     calls: calls::Calls,
     verification: Verification,
     files: files::Files,
@@ -226,6 +229,7 @@ impl Driver {
                 Some(event) = net_events.recv() => self.handle_net(event).await,
                 Some(from) = self.links.inbox.recv() => self.handle_link(from).await,
                 Some(event) = self.calls.mesh_events.recv() => self.handle_mesh(event),
+                Some(done) = self.boards.thread.done.recv() => self.handle_board_done(done).await,
                 Some(done) = self.calls.done.recv() => self.handle_media_done(done),
                 Some(from) = self.files.next() => self.handle_files(from).await,
                 Some(done) = self.verification.done() => self.handle_code_done(done).await,
@@ -238,12 +242,14 @@ impl Driver {
                 }
             }
             self.tell_files().await;
+            self.boards_merge();
             self.tell_changes();
         }
         self.shut_down(farewell, wipe).await;
     }
 
     async fn shut_down(mut self, farewell: Option<oneshot::Sender<Result<Reply, CommandError>>>, wipe: bool) {
+        self.boards_shut_down().await;
         self.leave_for_good().await;
         let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         rooms.into_iter().for_each(|room| self.leave_session(room));

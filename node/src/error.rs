@@ -54,6 +54,8 @@ codes! {
     UnknownRoom = "unknown_room" / 1,
     /// No such message in the room.
     UnknownMessage = "unknown_message" / 1,
+    /// No such page, element or moment of a board.
+    UnknownElement = "unknown_element" / 1,
     /// No such member, knock or device.
     UnknownDevice = "unknown_device" / 1,
     /// The role of this device does not allow it.

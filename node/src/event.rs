@@ -1,11 +1,12 @@
 //! What happened. One variant is one JSON line out, `{"v":1,"event":"member.joined",…}`.
 
+use conclave_crdt::PageDelta;
 use conclave_protocol::id::{DeviceId, FileId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{
-    CallView, ErrorView, FileView, JoinView, KnockView, MediaDeviceView, MessageView, PeerView, ProfileView, RoomView,
-    StreamKind, TeamView,
+    BoardLiveView, CallView, ErrorView, FileView, JoinView, KnockView, MediaDeviceView, MessageView, PeerView, ProfileView,
+    RoomView, StreamKind, TeamView,
 };
 
 /// It happened.
@@ -66,6 +67,24 @@ pub enum Event {
     /// A file of this device is being read, to be shared.
     #[serde(rename = "file.hashing")]
     FileHashing { room: RoomId, path: String, done: u64, size: u64 },
+    /// A board that was asked for looks different: by this person's hand or another's.
+    #[serde(rename = "board.changed")]
+    BoardChanged {
+        room: RoomId,
+        /// See [`crate::view::BoardView::revision`].
+        revision: u64,
+        /// The title or the list of pages.
+        pages: bool,
+        can_undo: bool,
+        can_redo: bool,
+        deltas: Vec<PageDelta>,
+    },
+    /// What was shown of a board counts no more: read it again.
+    #[serde(rename = "board.reset")]
+    BoardReset { room: RoomId },
+    /// Where a member is on the board, and what they are drawing.
+    #[serde(rename = "board.live")]
+    BoardLive { room: RoomId, device: DeviceId, live: BoardLiveView },
 
     /// The call this device is in, as it now is. At most ten a second.
     #[serde(rename = "call.changed")]

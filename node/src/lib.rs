@@ -4,6 +4,7 @@
 //! of it. The loop in `driver` decides nothing: the rules are the machines of `conclave-protocol`.
 
 mod backup;
+mod board;
 pub mod cli;
 pub mod command;
 pub mod config;

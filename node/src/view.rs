@@ -1,5 +1,8 @@
 //! What the node shows: plain values that a person's screen or a script reads. No secrets, no handles.
 
+mod board;
+
+pub use board::{BoardLiveView, BoardMomentView, BoardPageView, BoardView, InkView};
 use conclave_protocol::id::{AccountId, CallId, DeviceId, FileId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 

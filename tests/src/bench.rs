@@ -12,12 +12,13 @@ use serde::Serialize;
 use crate::bench_room;
 use crate::clicks::quantile;
 use crate::display::Display;
+use crate::frames::board_frame_ms;
 use crate::lan::Lan;
 use crate::peer::{Peer, PeerOptions};
 use crate::process::{Owned, cpu_time, program};
 
 /// What can be run by itself.
-pub const FAMILIES: &[&str] = &["meet/", "room/", "call/", "app/", "build/"];
+pub const FAMILIES: &[&str] = &["meet/", "room/", "call/", "board/", "app/", "build/"];
 
 /// Name, target, unit.
 const TARGETS: &[(&str, f64, &str)] = &[
@@ -29,6 +30,8 @@ const TARGETS: &[(&str, f64, &str)] = &[
     ("room/heal_cpu_ms_49", 1000.0, "ms"),
     ("room/sframe_cpu_pct", 3.0, "%"),
     ("call/rekey_gap_ms", 40.0, "ms"),
+    ("board/frame_ms_10k", 8.0, "ms CPU"),
+    ("board/frame_ms_100k", 4.0, "ms CPU"),
     ("app/idle_cpu_pct", 1.0, "%"),
     ("app/start_ms", 1000.0, "ms"),
     ("build/test_min_warm", 15.0, "min"),
@@ -73,6 +76,7 @@ pub async fn run(family: &str, rounds: usize) -> Vec<Measure> {
         "meet/" => meet(rounds).await,
         "room/" => room(rounds).await,
         "call/" => call(rounds).await,
+        "board/" => board(rounds),
         "app/" => app(rounds),
         "build/" => build(),
         _ => Vec::new(),
@@ -217,6 +221,16 @@ fn app_once() -> Result<(u64, f64)> {
     std::thread::sleep(span);
     let used = cpu_time(window.id()).context("the app is gone")?.saturating_sub(before);
     Ok((first, 100.0 * used.as_secs_f64() / span.as_secs_f64()))
+}
+
+/// A frame of the board, everything in view and a part of much more.
+fn board(rounds: usize) -> Vec<Measure> {
+    let median = |count, in_view| -> Result<f64> {
+        let mut figures = (0..rounds.max(1)).map(|_| board_frame_ms(count, in_view)).collect::<Result<Vec<f64>>>()?;
+        figures.sort_by(f64::total_cmp);
+        figures.get(figures.len() / 2).copied().context("nothing was measured")
+    };
+    vec![measure("board/frame_ms_10k", median(10_000, 10_000)), measure("board/frame_ms_100k", median(100_000, 500))]
 }
 
 /// CI leaves what `make test` took beside the build output.

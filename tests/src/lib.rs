@@ -6,6 +6,7 @@ pub mod bench;
 mod bench_room;
 pub mod clicks;
 pub mod display;
+pub mod frames;
 pub mod internet;
 pub mod lan;
 pub mod meeting;

@@ -131,6 +131,23 @@ impl Window {
         Ok(())
     }
 
+    /// Pulls from one point to another with the left button held.
+    pub fn drag(&self, from: (u32, u32), to: (u32, u32)) -> Result<()> {
+        const STEPS: i64 = 12;
+        let part =
+            |from: u32, to: u32, step: i64| i16::try_from(i64::from(from) + (i64::from(to) - i64::from(from)) * step / STEPS);
+        for step in 0..=STEPS {
+            let (x, y) = (part(from.0, to.0, step)?, part(from.1, to.1, step)?);
+            self.connection.xtest_fake_input(MOTION_NOTIFY_EVENT, 0, 0, self.root, x, y, 0)?;
+            self.connection.sync_now()?;
+            if step == 0 {
+                self.connection.xtest_fake_input(BUTTON_PRESS_EVENT, 1, 0, self.root, 0, 0, 0)?;
+            }
+        }
+        self.connection.xtest_fake_input(BUTTON_RELEASE_EVENT, 1, 0, self.root, 0, 0, 0)?;
+        self.connection.sync_now()
+    }
+
     /// Types a text, key by key. Only what the keyboard has without Shift.
     pub fn type_text(&self, text: &str) -> Result<()> {
         for letter in text.chars() {

@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "scenarios/board.rs"]
+mod board;
 #[path = "scenarios/calls.rs"]
 mod calls;
+#[path = "scenarios/canvas.rs"]
+mod canvas;
 #[path = "scenarios/devices.rs"]
 mod devices;
 #[path = "scenarios/files.rs"]

@@ -9,6 +9,7 @@ use egui::{
 
 use crate::clock;
 use crate::intent::{Intent, Panel, TileKey};
+use crate::screen::board::{BoardScreen, board_ui};
 use crate::screen::room::{panel_head, panel_ui, side_panel};
 use crate::state::settings::CallLayout;
 use crate::state::speaker::SPEAKING;
@@ -217,7 +218,7 @@ fn own_tile(state: &AppState, call: &CallView, stream: StreamKind) -> Tile {
     }
 }
 
-pub fn call_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
+pub fn call_ui(ui: &mut Ui, view: &CallScreen, board: Option<&BoardScreen<'_>>, draw: &mut Draw<'_>) {
     let palette = Palette::of(ui);
     let stage = Frame::new().fill(palette.stage);
     Side::top("call_head")
@@ -227,7 +228,7 @@ pub fn call_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
     Side::bottom("call_bar")
         .show_separator_line(false)
         .frame(stage.inner_margin(Margin { left: 16, right: 16, top: 8, bottom: 14 }))
-        .show(ui, |ui| bar_ui(ui, view, draw));
+        .show(ui, |ui| bar_ui(ui, view, board.is_some(), draw));
     if let Some(panel) = view.panel {
         side_panel(ui, "call_panel", |ui| match panel {
             Panel::Chat => chat_panel_ui(ui, view, draw),
@@ -238,7 +239,33 @@ pub fn call_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
             }
         });
     }
-    CentralPanel::no_frame().frame(stage.inner_margin(Margin::symmetric(16, 2))).show(ui, |ui| stage_ui(ui, view, draw));
+    CentralPanel::no_frame().frame(stage.inner_margin(Margin::symmetric(16, 2))).show(ui, |ui| match board {
+        Some(board) => beside_board_ui(ui, view, board, draw),
+        None => stage_ui(ui, view, draw),
+    });
+}
+
+/// The board takes the stage; the people stand in a column at its right.
+fn beside_board_ui(ui: &mut Ui, view: &CallScreen, board: &BoardScreen<'_>, draw: &mut Draw<'_>) {
+    const COLUMN: f32 = 208.0;
+    let area = ui.max_rect();
+    let column = if area.width() > 860.0 { COLUMN.min(area.width() * 0.25) } else { 0.0 };
+    let mut canvas = area;
+    if column > 0.0 {
+        canvas.max.x -= column + space::M;
+        let people = Rect::from_min_max(pos2(canvas.right() + space::M, area.top()), area.max);
+        // As many as fit, the one in the spotlight first.
+        let height = column * 9.0 / 16.0;
+        let room = (((people.height() + space::S) / (height + space::S)) as usize).max(1);
+        for (index, tile) in view.tiles.iter().take(room).enumerate() {
+            let at = pos2(people.left(), people.top() + index as f32 * (height + space::S));
+            tile_ui(ui, Rect::from_min_size(at, vec2(column, height)), tile, draw);
+        }
+    }
+    crate::widget::controls::place(ui, canvas, Layout::top_down(Align::Min), |ui| {
+        ui.set_clip_rect(canvas);
+        board_ui(ui, board, draw);
+    });
 }
 
 fn stage_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
@@ -335,7 +362,7 @@ enum Look {
     Off,
 }
 
-fn bar_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
+fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Draw<'_>) {
     use egui_phosphor::{fill, regular as icons};
     const SIDE: f32 = 48.0;
     let width = ui.available_width();
@@ -344,7 +371,7 @@ fn bar_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
     let gap = if compact { 8.0 } else { 12.0 };
     let middle = 5.0 * SIDE + 4.0 * gap;
     let leave_width = if compact { SIDE + 8.0 } else { 112.0 };
-    let right = 2.0 * SIDE + 2.0 * gap + leave_width;
+    let right = 3.0 * SIDE + 3.0 * gap + leave_width;
     // In the middle of the window, unless the right side would be reached.
     let left = (rect.center().x - middle / 2.0).min(rect.right() - right - gap - middle).max(rect.left());
     let at = |index: f32| Rect::from_min_size(pos2(left + (SIDE + gap) * index, rect.top()), vec2(SIDE, SIDE));
@@ -390,6 +417,10 @@ fn bar_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
     let leave = Rect::from_min_max(pos2(rect.right() - leave_width, rect.top()), rect.max);
     let people = Rect::from_min_size(pos2(leave.left() - gap - SIDE, rect.top()), vec2(SIDE, SIDE));
     let chat = people.translate(vec2(-SIDE - gap, 0.0));
+    let at = chat.translate(vec2(-SIDE - gap, 0.0));
+    if control(ui, at, icons::CHALKBOARD_SIMPLE, &draw.t("board"), "B", panel(board), 0) {
+        draw.want(Intent::ToggleBoard);
+    }
     let look = panel(view.panel == Some(Panel::Chat));
     if control(ui, chat, icons::CHAT_CIRCLE_TEXT, &draw.t("chat-title"), "C", look, view.unread) {
         draw.want(Intent::TogglePanel(Panel::Chat));

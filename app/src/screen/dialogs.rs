@@ -5,6 +5,7 @@ use conclave_protocol::id::{DeviceId, RoomId};
 use conclave_protocol::link::Link;
 use egui::{Align, Color32, Frame, Id, Key, Label, Layout, Margin, Modal, Modifiers, RichText, ScrollArea, Ui, vec2};
 
+use crate::canvas::{self, tool::Tool};
 use crate::intent::{Confirm, Intent};
 use crate::keys;
 use crate::screen::settings::{SettingsView, settings_ui};
@@ -22,9 +23,15 @@ use crate::widget::people::{code_ui, in_lines, role_pill};
 #[derive(Debug, Clone, PartialEq)]
 pub enum DialogView {
     NewRoom(NewRoom),
-    Join { form: JoinForm, room: Option<String> },
+    Join {
+        form: JoinForm,
+        room: Option<String>,
+    },
     Settings(Box<SettingsView>),
-    Shortcuts,
+    Shortcuts {
+        /// Those of the board, which is before the person's eyes.
+        board: bool,
+    },
     Share(Vec<ShareOption>),
     Confirm(ConfirmView),
     Person(Box<PersonView>),
@@ -78,7 +85,7 @@ impl DialogView {
                 Self::Join { form: form.clone(), room }
             }
             Dialog::Settings { .. } => Self::Settings(Box::new(SettingsView::new(state)?)),
-            Dialog::Shortcuts => Self::Shortcuts,
+            Dialog::Shortcuts => Self::Shortcuts { board: state.board().is_some() },
             Dialog::Share => Self::Share(
                 state
                     .devices
@@ -151,7 +158,7 @@ pub fn dialog_ui(ctx: &egui::Context, view: &DialogView, draw: &mut Draw<'_>) {
         DialogView::NewRoom(form) => new_room_ui(ui, form, draw),
         DialogView::Join { form, room } => join_ui(ui, form, room.as_deref(), draw),
         DialogView::Settings(view) => settings_ui(ui, view, draw),
-        DialogView::Shortcuts => shortcuts_ui(ui, draw),
+        DialogView::Shortcuts { board } => shortcuts_ui(ui, *board, draw),
         DialogView::Share(options) => share_ui(ui, options, draw),
         DialogView::Confirm(view) => confirm_ui(ui, view, draw),
         DialogView::Person(view) => person_ui(ui, view, draw),
@@ -376,11 +383,23 @@ fn role_more_key(role: conclave_node::view::RoleView) -> &'static str {
     }
 }
 
-fn shortcuts_ui(ui: &mut Ui, draw: &mut Draw<'_>) {
-    let palette = Palette::of(ui);
+fn shortcuts_ui(ui: &mut Ui, board: bool, draw: &mut Draw<'_>) {
     head(ui, 400.0, &draw.t("keys-title"), Some(&draw.t("keys-body")), draw);
     ui.spacing_mut().item_spacing.y = space::S;
-    for (caps, key) in keys::LISTED {
+    if board {
+        let tools = Tool::ALL.map(|tool| (tool.keys().0.name(), tool.text()));
+        let tools = tools.iter().map(|(cap, key)| (std::slice::from_ref(cap), *key));
+        ScrollArea::vertical().max_height(480.0).show(ui, |ui| {
+            keys_ui(ui, tools.chain(canvas::keys::LISTED), draw);
+        });
+    } else {
+        keys_ui(ui, keys::LISTED.into_iter(), draw);
+    }
+}
+
+fn keys_ui<'k>(ui: &mut Ui, listed: impl Iterator<Item = (&'k [&'k str], &'k str)>, draw: &mut Draw<'_>) {
+    let palette = Palette::of(ui);
+    for (caps, key) in listed {
         ui.horizontal(|ui| {
             ui.set_min_size(vec2(ui.available_width(), 22.0));
             ui.label(RichText::new(draw.t(key)).size(13.5));

@@ -7,6 +7,7 @@ use egui::{
 
 use crate::clock::{Day, LocalTime};
 use crate::intent::{Confirm, Intent, Panel};
+use crate::screen::board::{BoardScreen, board_ui};
 use crate::state::AppState;
 use crate::text::displayable;
 use crate::theme::{PANEL, Palette, Weight, font, space};
@@ -132,10 +133,11 @@ impl RoomScreen {
     }
 }
 
-pub fn room_ui(ui: &mut Ui, view: &RoomScreen, draw: &mut Draw<'_>) {
+pub fn room_ui(ui: &mut Ui, view: &RoomScreen, board: Option<&BoardScreen<'_>>, draw: &mut Draw<'_>) {
     let palette = Palette::of(ui);
     let head = Frame::new().inner_margin(Margin { left: 20, right: 14, top: 11, bottom: 11 });
-    let head = Side::top("room_head").show_separator_line(false).frame(head).show(ui, |ui| head_ui(ui, view, draw));
+    let head =
+        Side::top("room_head").show_separator_line(false).frame(head).show(ui, |ui| head_ui(ui, view, board.is_some(), draw));
     let rect = head.response.rect;
     ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, Stroke::new(1.0, palette.line));
     if view.panel.is_some() || view.search.is_some() {
@@ -150,6 +152,10 @@ pub fn room_ui(ui: &mut Ui, view: &RoomScreen, draw: &mut Draw<'_>) {
     if view.call == CallState::Running {
         let frame = Frame::new().fill(palette.success_soft).inner_margin(Margin::symmetric(20, 8));
         Side::top("room_call").show_separator_line(false).frame(frame).show(ui, |ui| call_banner_ui(ui, view, draw));
+    }
+    if let Some(board) = board {
+        board_ui(ui, board, draw);
+        return;
     }
     let composer = Frame::new().inner_margin(Margin { left: 16, right: 16, top: 4, bottom: 14 });
     Side::bottom("composer").show_separator_line(false).frame(composer).show(ui, |ui| composer_ui(ui, &view.composer, draw));
@@ -200,7 +206,7 @@ pub fn panel_head(ui: &mut Ui, title: &str, close: Intent, draw: &mut Draw<'_>) 
     ui.add_space(space::S);
 }
 
-fn head_ui(ui: &mut Ui, view: &RoomScreen, draw: &mut Draw<'_>) {
+fn head_ui(ui: &mut Ui, view: &RoomScreen, board: bool, draw: &mut Draw<'_>) {
     let palette = Palette::of(ui);
     ui.horizontal(|ui| {
         ui.set_height(40.0);
@@ -233,6 +239,11 @@ fn head_ui(ui: &mut Ui, view: &RoomScreen, draw: &mut Draw<'_>) {
                 if lock.show(ui).clicked() {
                     draw.want(Intent::OpenPanel(Some(Panel::People)));
                 }
+            }
+            let label = draw.t("board");
+            let button = IconButton::new(egui_phosphor::regular::CHALKBOARD_SIMPLE, &label).hint("B").selected(board).size(34.0);
+            if button.show(ui).clicked() {
+                draw.want(Intent::ToggleBoard);
             }
             let label = draw.t("search");
             let search = IconButton::new(egui_phosphor::regular::MAGNIFYING_GLASS, &label).selected(view.search.is_some());

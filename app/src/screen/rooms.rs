@@ -3,6 +3,7 @@
 use egui::{CentralPanel, Frame, Ui};
 
 use crate::intent::Intent;
+use crate::screen::board::BoardScreen;
 use crate::screen::joining::{JoiningView, joining_ui};
 use crate::screen::room::{RoomScreen, room_ui};
 use crate::screen::sidebar::{SidebarView, sidebar_ui};
@@ -39,7 +40,7 @@ impl From<&AppState> for RoomsView {
     }
 }
 
-pub fn rooms_ui(ui: &mut Ui, view: &RoomsView, draw: &mut Draw<'_>) {
+pub fn rooms_ui(ui: &mut Ui, view: &RoomsView, board: Option<&BoardScreen<'_>>, draw: &mut Draw<'_>) {
     sidebar_ui(ui, &view.sidebar, draw);
     let palette = Palette::of(ui);
     CentralPanel::no_frame().frame(Frame::new().fill(palette.window)).show(ui, |ui| {
@@ -51,7 +52,7 @@ pub fn rooms_ui(ui: &mut Ui, view: &RoomsView, draw: &mut Draw<'_>) {
                 ui.add_space((ui.available_height() * 0.5 - 90.0).max(space::XL));
                 empty_state(ui, egui_phosphor::regular::CHATS_CIRCLE, &draw.t("choose-title"), &draw.t("choose-body"));
             }
-            Middle::Room(screen) => room_ui(ui, screen, draw),
+            Middle::Room(screen) => room_ui(ui, screen, board, draw),
             Middle::Joining(joining) => joining_ui(ui, joining, draw),
         }
     });

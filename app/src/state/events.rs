@@ -101,6 +101,11 @@ impl AppState {
             Event::FileChanged { room, file } => self.take_file(room, file),
             Event::FileRemoved { room, file } => self.forget_file(room, file),
             Event::FileHashing { room, path, done, size } => self.take_hashing(room, path, done, size),
+            Event::BoardChanged { room, revision, pages, can_undo, can_redo, deltas } => {
+                return self.board_changed(room, revision, pages, (can_undo, can_redo), &deltas);
+            }
+            Event::BoardReset { room } => return self.board_reset(room),
+            Event::BoardLive { room, device, live } => self.board_live(room, device, live),
             Event::CallChanged { call } => self.take_call(call),
             Event::CallParticipantJoined { .. } | Event::CallConnected { .. } | Event::CallFirstFrame { .. } => {}
             Event::CallParticipantLeft { room, device, reason } => {
@@ -160,6 +165,7 @@ impl AppState {
     fn apply_reply(&mut self, pending: Pending, reply: Reply) -> Vec<Effect> {
         match (pending, reply) {
             (Pending::State, Reply::State { state }) => return self.take_state(*state),
+            (Pending::Board(room, asked), reply) => return self.board_reply(room, asked, reply),
             (Pending::Settings, Reply::Setting { value }) => {
                 if let Some(value) = value {
                     self.take_settings(Settings::decode(&value));
@@ -240,6 +246,10 @@ impl AppState {
             Pending::Quiet => return Vec::new(),
             Pending::Share { room, path } => self.hashed(room, &path),
             Pending::Files { room } => self.files.entry(room).or_default().loaded = false,
+            Pending::Board(room, asked) => {
+                self.board_refused(room, &asked, &error);
+                return Vec::new();
+            }
             Pending::Join => {
                 let (sentence, detail) = self.sentence(&error.code, &error.message);
                 if let Some(Dialog::Join(form)) = &mut self.dialog {

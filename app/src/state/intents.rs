@@ -13,6 +13,7 @@ use super::settings::{SETTING_KEY, Settings};
 use super::toast::Tone;
 use super::{AppState, Effect, Pending, Phase, Place, Selected, WelcomeStep};
 use crate::backend::OpenRequest;
+use crate::intent::board::BoardIntent;
 use crate::intent::{Confirm, Intent, Panel, ProtectionChoice};
 use crate::text::{Language, Text, displayable};
 
@@ -66,6 +67,14 @@ impl AppState {
             | Intent::ToggleLayout
             | Intent::Pin(_)
             | Intent::LeaveCall => self.handle_call(intent),
+            Intent::ToggleBoard => {
+                let room = self.open_room();
+                match room.filter(|room| self.boards.shown != Some(*room)) {
+                    Some(room) => self.handle_board(BoardIntent::Open(room)),
+                    None => self.handle_board(BoardIntent::Close),
+                }
+            }
+            Intent::Board(intent) => self.handle_board(intent),
             intent => self.handle_room(intent),
         }
     }

@@ -12,7 +12,7 @@ pub enum Tone {
     Bad,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Toast {
     pub id: u64,
     pub tone: Tone,
@@ -23,7 +23,7 @@ pub struct Toast {
     pub until_ms: u64,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Toasts {
     shown: Vec<Toast>,
     next_id: u64,

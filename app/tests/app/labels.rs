@@ -1,6 +1,7 @@
 //! Everything that can be clicked or typed into has a name, on every screen; and nobody is shown as a key.
 
 use conclave::backend::{KeptBy, StorePresence};
+use conclave::intent::board::BoardIntent;
 use conclave::intent::{Confirm, Intent, Panel, ProtectionChoice, SettingsPage};
 use conclave_node::view::*;
 use conclave_protocol::id::{DeviceId, RoomId};
@@ -86,6 +87,12 @@ fn every_screen_names_its_controls() {
         window.want(Intent::SelectRoom(RoomId([11; 32])));
         window.want(Intent::SelectRoom(DESIGN));
     }
+    window.script.world(|world| world.boards.draw_sample(DESIGN));
+    window.want(Intent::ToggleBoard);
+    check(&window, "board");
+    window.want(Intent::Board(BoardIntent::SelectAll));
+    check(&window, "board selection");
+    window.want(Intent::ToggleBoard);
     window.want(Intent::OpenLobby(DESIGN));
     check(&window, "lobby");
     window.want(Intent::EnterCall);

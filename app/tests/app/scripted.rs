@@ -1,5 +1,8 @@
 //! A scripted node for the tests and the gallery: it remembers what it was asked, answers as told, and says what the script says.
 
+#[path = "scripted_board.rs"]
+pub mod board;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -13,6 +16,8 @@ use conclave_node::error::{CommandError, ErrorCode};
 use conclave_node::event::Event;
 use conclave_node::view::*;
 use conclave_protocol::id::{AccountId, CallId, DeviceId, OpHash, RoomId};
+
+use board::Boards;
 
 /// The moment at which every script plays: Tuesday, 10 November 2026, 14:32 UTC.
 pub const NOW_MS: u64 = 1_794_321_120_000;
@@ -29,6 +34,7 @@ pub struct World {
     pub refuse: Vec<(&'static str, CommandError)>,
     /// How `open` ends, in order; then well.
     pub opening: Vec<CommandError>,
+    pub boards: Boards,
     counter: u8,
 }
 
@@ -39,6 +45,7 @@ pub struct Script(Rc<RefCell<Inner>>);
 struct Inner {
     world: World,
     queue: Vec<BackendMessage>,
+    later: Vec<Event>,
     commands: Vec<Command>,
     opened: Vec<OpenRequest>,
     slots: HashMap<PictureKey, Arc<PictureSlot>>,
@@ -48,7 +55,16 @@ struct Inner {
 
 impl Script {
     pub fn new(world: World, presence: StorePresence) -> Self {
-        let inner = Inner { world, queue: vec![], commands: vec![], opened: vec![], slots: HashMap::new(), presence, next: 0 };
+        let inner = Inner {
+            world,
+            queue: vec![],
+            later: vec![],
+            commands: vec![],
+            opened: vec![],
+            slots: HashMap::new(),
+            presence,
+            next: 0,
+        };
         Self(Rc::new(RefCell::new(inner)))
     }
 
@@ -76,6 +92,18 @@ impl Script {
 
     pub fn slot(&self, key: PictureKey) -> Arc<PictureSlot> {
         Arc::clone(self.0.borrow_mut().slots.entry(key).or_default())
+    }
+
+    /// It happens when [`Self::now`] says.
+    pub fn later(&self, event: Event) {
+        self.0.borrow_mut().later.push(event);
+    }
+
+    /// What was to happen later happens.
+    pub fn now(&self) {
+        let mut inner = self.0.borrow_mut();
+        let later = std::mem::take(&mut inner.later);
+        inner.queue.extend(later.into_iter().map(BackendMessage::Event));
     }
 
     /// The room changes, and everyone is told.
@@ -169,6 +197,7 @@ impl World {
             refuse: vec![],
             opening: vec![],
             counter: 100,
+            boards: Boards::default(),
         }
     }
 
@@ -383,6 +412,14 @@ impl World {
                 Reply::Done {}
             }
             Command::FileList { .. } => Reply::Files { files: vec![] },
+            command @ (Command::BoardShow { .. }
+            | Command::BoardPage { .. }
+            | Command::BoardEdit { .. }
+            | Command::BoardPages { .. }
+            | Command::BoardUndo { .. }
+            | Command::BoardHistory { .. }
+            | Command::BoardRestore { .. }
+            | Command::BoardLive { .. }) => self.boards.answer(command, events)?,
             _ => Reply::Done {},
         })
     }

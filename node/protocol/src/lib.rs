@@ -4,6 +4,7 @@
 //! arguments. Nothing here reads a clock, a file, a socket or the environment, and nothing a peer sends can make it panic or grow
 //! past a named bound.
 
+pub mod board;
 pub mod call;
 pub mod chat;
 pub mod codes;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
+use crate::board::BoardLive;
 use crate::id::{CallId, DeviceId};
 use crate::link::MAX_ADDRESS_LEN;
 use crate::negotiation::Signal;
@@ -48,6 +49,8 @@ open_enum! {
     pub enum LivePayload {
         /// Whether the sender is in the call, and what it sends there.
         0 => Presence(Presence),
+        /// Where the sender is on the board, and what it draws there.
+        10 => Board(BoardLive),
     }
 }
 

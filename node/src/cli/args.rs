@@ -131,6 +131,9 @@ pub(crate) enum Command {
     /// Files of a room: share, list, get, pause, resume, cancel, remove, seed.
     #[command(subcommand)]
     File(FileCommand),
+    /// The whiteboard of a room: look, draw, export, import.
+    #[command(subcommand)]
+    Board(super::board::BoardCommand),
     /// Runs the node until Ctrl-C, a termination signal, --for, or (with --json) the end of standard input.
     #[command(
         after_help = "Examples:\n  conclave-node run\n  conclave-node run --json\n  conclave-node run --room Kitchen --call --camera test --mic \

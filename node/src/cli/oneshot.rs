@@ -45,6 +45,7 @@ pub(crate) fn needs_network(command: &super::args::Command) -> bool {
         Typed::Diagnose { .. } | Typed::Run(_) => true,
         Typed::Room(room) => !matches!(room, RoomCommand::Create { .. } | RoomCommand::List | RoomCommand::Show { .. }),
         Typed::File(file) => !matches!(file, FileCommand::List { .. } | FileCommand::Limits { .. }),
+        Typed::Board(board) => board.is_heard(),
         Typed::Chat(chat) => !matches!(chat, ChatCommand::Read { .. } | ChatCommand::Search { .. }),
     }
 }

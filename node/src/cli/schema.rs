@@ -132,6 +132,9 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::Setting { .. } => "value",
         Reply::Verification { .. } => "verification",
         Reply::Team { .. } => "team",
+        Reply::Board { .. } => "board",
+        Reply::BoardPage { .. } => "board_page",
+        Reply::BoardMoments { .. } => "moments",
         Reply::Done {} => "",
     }
 }
@@ -171,6 +174,9 @@ fn every_answer_is_described() {
         "value",
         "verification",
         "team",
+        "board",
+        "board_page",
+        "moments",
         "",
     ];
     assert_eq!(shown, all.into_iter().collect());

@@ -2,6 +2,7 @@
 
 use super::calls::{self, Change};
 use super::{Driver, net_refused};
+use crate::board::Ask;
 use crate::command::{Command, Reply};
 use crate::error::{CommandError, ErrorCode};
 use crate::store::Batch;
@@ -61,6 +62,22 @@ impl Driver {
             Command::FileRemove { room, file } => self.file_remove(room, file).await,
             Command::FileSeed { room, file } => self.file_seed(room, file).await,
             Command::FileLimits { up_kib, down_kib } => self.file_limits(up_kib, down_kib).await,
+            Command::BoardShow { room } => return self.board_ask(room, Ask::Show, reply),
+            Command::BoardPage { room, page, moment } => return self.board_ask(room, Ask::Page { page, moment }, reply),
+            Command::BoardEdit { room, page, edits, gesture } => {
+                return self.board_ask(room, Ask::Edit { page, edits, gesture }, reply);
+            }
+            Command::BoardPages { room, edit } => return self.board_ask(room, Ask::Pages(edit), reply),
+            Command::BoardUndo { room, redo } => return self.board_ask(room, Ask::Undo { redo }, reply),
+            Command::BoardHistory { room, page } => return self.board_ask(room, Ask::History { page }, reply),
+            Command::BoardRestore { room, page, moment } => {
+                return self.board_ask(room, Ask::Restore { page, moment }, reply);
+            }
+            Command::BoardExport { room, page, format, path } => {
+                return self.board_ask(room, Ask::Export { page, format, path }, reply);
+            }
+            Command::BoardImport { room, page, path } => return self.board_ask(room, Ask::Import { page, path }, reply),
+            Command::BoardLive { room, live } => self.board_live(room, &live),
             Command::CallLeave {} => self.call_leave(),
             Command::CallDeafen { on } => self.call_deafen(on),
             Command::TeamRegister { link, name } => return self.team_register(&link, name, reply),

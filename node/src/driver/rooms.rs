@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use conclave_protocol::board;
 use conclave_protocol::call::Call;
 use conclave_protocol::chat::read::ReadMark;
 use conclave_protocol::id::{DeviceId, OpHash, RoomId};
@@ -161,6 +162,7 @@ impl Driver {
         self.leave_session(room);
         self.forget_files(room).await;
         self.links.close_room(room);
+        self.board_close(room);
         self.rooms.remove(&room);
         self.dirty.remove(&room);
         self.share_secrets();
@@ -206,6 +208,7 @@ impl Driver {
         if let Err(error) = self.store.commit(batch).await {
             // The machine holds what the disk does not: it is brought back to what the disk has, so that nothing of it is sent.
             self.reload(room).await;
+            self.board_reopen(room);
             return Err(error.into());
         }
         let mut goodbyes = Vec::new();
@@ -319,7 +322,9 @@ impl Driver {
             RoomChange::Reordered => {
                 self.files.review(room);
                 self.publish(Event::ChatReordered { room });
+                self.board_reopen(room);
             }
+            RoomChange::Operation { id, kind: board::kind::CHANGES } => self.board_operation(room, &id),
             RoomChange::Operation { kind, .. } => self.note_file_operation(room, kind),
         }
     }

@@ -10,7 +10,8 @@ use conclave_tests::window::Window;
 use crate::calls::{join, meet};
 use crate::loopback;
 
-const LOOPBACK: [&str; 5] = ["--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"];
+pub(crate) const LOOPBACK: [&str; 5] =
+    ["--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"];
 /// `XK_Return`.
 const RETURN: u32 = 0xff0d;
 
@@ -69,7 +70,7 @@ async fn a_first_start_with_a_name_shows_the_rooms() {
 }
 
 /// Presses the filled button that is the next step: beside the sidebar, the one furthest to the right.
-async fn press(window: &mut Window, what: &str) {
+pub(crate) async fn press(window: &mut Window, what: &str) {
     let mut last = None;
     // It must stand still for two looks: dialogs slide in.
     let button = window

@@ -55,6 +55,8 @@ pub(crate) fn event(event: &Event, rooms: &[RoomView]) -> Option<String> {
         }
         Event::TeamChanged { team: None } => "this device belongs to no team any more".to_owned(),
         Event::CallChanged { .. } | Event::MediaDevices { .. } => return None,
+        // A stroke is no line of text: `board show` tells what stands there.
+        Event::BoardChanged { .. } | Event::BoardReset { .. } | Event::BoardLive { .. } => return None,
         Event::JoinProgress { join: progress } => join(progress),
         Event::KnockReceived { room, knock } => format!(
             "{}: {} knocks, code {} — `conclave-node room approve {} {}` lets them in",
