@@ -143,6 +143,11 @@ impl App {
                 Effect::Open(request) => self.backend.open(request),
                 Effect::Copy(text) => ctx.copy_text(text),
                 Effect::FullScreen(on) => ctx.send_viewport_cmd(ViewportCommand::Fullscreen(on)),
+                Effect::Notify { title, body } => {
+                    if !ctx.input(|input| input.focused) {
+                        notify(title, body);
+                    }
+                }
                 Effect::Attention => {
                     if !ctx.input(|input| input.focused) {
                         let kind = egui::UserAttentionType::Informational;
@@ -151,6 +156,18 @@ impl App {
                 }
             }
         }
+    }
+}
+
+/// On a thread of its own: a desktop without a notification service may take long to say so.
+fn notify(title: String, body: String) {
+    let show = move || {
+        if let Err(error) = notify_rust::Notification::new().appname("Conclave").summary(&title).body(&body).show() {
+            tracing::debug!(%error, "the desktop shows no notices");
+        }
+    };
+    if std::thread::Builder::new().name("notify".to_owned()).spawn(show).is_err() {
+        tracing::debug!("no thread for a notice");
     }
 }
 

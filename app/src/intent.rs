@@ -1,6 +1,7 @@
 //! What the person wants, as the widgets say it. An intent carries no decision: [`crate::state`] turns it into commands.
 
-use conclave_node::view::{MediaKind, RoleView, StreamKind};
+use conclave_node::command::HostAsk;
+use conclave_node::view::{MediaKind, RoleView, SoundView, StreamKind};
 use conclave_protocol::id::{DeviceId, OpHash, RoomId};
 
 use crate::state::settings::{CallLayout, Settings};
@@ -19,6 +20,7 @@ pub enum Panel {
     Chat,
     People,
     Invite,
+    Stats,
 }
 
 /// A page of the settings.
@@ -53,6 +55,7 @@ pub enum Confirm {
         message: OpHash,
     },
     Record,
+    EndForAll,
 }
 
 /// What is chosen for an invitation.
@@ -188,6 +191,18 @@ pub enum Intent {
     ToggleLayout,
     Pin(TileKey),
     LeaveCall,
+    Hand(bool),
+    ToggleHand,
+    CallReact(String),
+    Host { act: HostAsk, device: DeviceId },
+    Volume { device: DeviceId, pct: u16 },
+    Sound(SoundView),
+    TrySpeaker,
+    TryMic,
+    /// Another key for this; the next one that is pressed.
+    Rebind(Option<crate::keys::Action>),
+    Bind(crate::keys::Action, String),
+    ResetKeys,
 
     // Everywhere
     ShowSettings(SettingsPage),

@@ -7,7 +7,7 @@ mod events;
 mod intents;
 pub(crate) use intents::MIN_PASSPHRASE;
 pub mod settings;
-pub mod speaker;
+pub mod signs;
 pub mod toast;
 
 use std::collections::BTreeMap;
@@ -17,17 +17,18 @@ use conclave_node::command::Command;
 use conclave_node::config::Protection;
 use conclave_node::view::{
     CallView, DiagnosisView, InviteView, JoinView, MediaDeviceView, MediaKind, MemberView, ProfileView, RoleView, RoomView,
-    VerificationView,
+    SoundView, VerificationView,
 };
 use conclave_protocol::id::{DeviceId, RoomId};
 
 use crate::backend::{KeptBy, OpenRequest, RequestId, StorePresence};
 use crate::intent::{InviteChoice, Panel, ProtectionChoice, TileKey};
+use crate::keys::Action;
 use crate::text::Text;
 use chat::Chat;
 use dialog::Dialog;
 use settings::Settings;
-use speaker::ActiveSpeaker;
+use signs::Signs;
 use toast::Toasts;
 
 /// What the window was started with.
@@ -57,6 +58,8 @@ pub enum Effect {
     FullScreen(bool),
     /// The window's taskbar entry may blink.
     Attention,
+    /// A notice of the desktop, where the window is not looked at.
+    Notify { title: String, body: String },
 }
 
 /// What a reply is for.
@@ -89,6 +92,9 @@ pub enum Pending {
     Diagnose,
     ProfileName,
     Verification,
+    Sound,
+    /// A microphone or a speaker is tried.
+    Trial,
     /// Nothing but its error matters.
     Plain,
     /// Not even that: it was asked in passing.
@@ -142,6 +148,8 @@ pub struct Lobby {
     pub busy: bool,
     /// Why the preview shows nothing.
     pub problem: Option<String>,
+    /// A microphone or a speaker is being tried.
+    pub trying: bool,
 }
 
 /// What is chosen in the sidebar.
@@ -160,10 +168,10 @@ pub struct Invitation {
 }
 
 /// Choices within a call that end with it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stage {
     pub pinned: Option<TileKey>,
-    pub speaker: ActiveSpeaker,
+    pub signs: Signs,
     /// Held down to talk: letting go mutes again.
     pub talking: bool,
     pub full_screen: bool,
@@ -196,6 +204,12 @@ pub struct AppState {
     /// What is compared with the person whose details are shown.
     pub verification: Option<VerificationView>,
     pub toasts: Toasts,
+    /// What is done to the microphone, as the node last said.
+    pub sound: SoundView,
+    /// Loudness of the microphone in the lobby, 0 to 1.
+    pub mic_level: f32,
+    /// Waits for its new key.
+    pub rebinding: Option<Action>,
     pending: BTreeMap<RequestId, Pending>,
 }
 
@@ -242,6 +256,9 @@ impl AppState {
             },
             verification: None,
             toasts: Toasts::default(),
+            sound: SoundView::default(),
+            mic_level: 0.0,
+            rebinding: None,
             pending: BTreeMap::new(),
         }
     }

@@ -74,9 +74,10 @@ pub(crate) async fn spawn(
             .collect::<Result<Vec<_>, StoreError>>()?;
         let addresses = store.addresses()?;
         let marks = verification::load_marks(&store)?;
-        Ok::<_, CommandError>((me, store, rooms, addresses, marks))
+        let sound = calls::load_sound(&store);
+        Ok::<_, CommandError>((me, store, rooms, addresses, marks, sound))
     });
-    let (me, store, loaded, addresses, marks) =
+    let (me, store, loaded, addresses, marks, sound) =
         opened.await.map_err(|_| CommandError::new(ErrorCode::StoreFailed, "The store could not be opened."))??;
     let store = StoreHandle::start(store)?;
     let (net, net_events) = Net::start(&me.device.seed(), &net_config).map_err(net_refused)?;
@@ -109,7 +110,7 @@ pub(crate) async fn spawn(
     let driver = Driver {
         links: Links::new(net.clone()),
         joins: Joins::default(),
-        calls: calls::Calls::new(pictures),
+        calls: calls::Calls::new(pictures, sound),
         verification: Verification::new(marks),
         me,
         store,

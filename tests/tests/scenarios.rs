@@ -11,6 +11,8 @@ mod devices;
 mod rooms;
 #[path = "scenarios/script.rs"]
 mod script;
+#[path = "scenarios/signs.rs"]
+mod signs;
 #[path = "scenarios/verify.rs"]
 mod verify;
 #[path = "scenarios/window.rs"]

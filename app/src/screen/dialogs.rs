@@ -24,7 +24,7 @@ pub enum DialogView {
     NewRoom(NewRoom),
     Join { form: JoinForm, room: Option<String> },
     Settings(Box<SettingsView>),
-    Shortcuts,
+    Shortcuts(Vec<KeyRow>),
     Share(Vec<ShareOption>),
     Confirm(ConfirmView),
     Person(Box<PersonView>),
@@ -77,8 +77,8 @@ impl DialogView {
                 let room = Link::parse(form.link.trim()).ok().map(|link| displayable(&link.room_name));
                 Self::Join { form: form.clone(), room }
             }
+            Dialog::Shortcuts => Self::Shortcuts(key_rows(state)),
             Dialog::Settings { .. } => Self::Settings(Box::new(SettingsView::new(state)?)),
-            Dialog::Shortcuts => Self::Shortcuts,
             Dialog::Share => Self::Share(
                 state
                     .devices
@@ -117,6 +117,27 @@ impl DialogView {
     }
 }
 
+/// A key that can be another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    pub action: keys::Action,
+    /// The key of its words.
+    pub words: &'static str,
+    pub key: &'static str,
+    /// The next key that is pressed is its new one.
+    pub waiting: bool,
+}
+
+fn key_rows(state: &AppState) -> Vec<KeyRow> {
+    let row = |(action, _, words): (keys::Action, egui::Key, &'static str)| KeyRow {
+        action,
+        words,
+        key: keys::key_of(&state.settings, action).name(),
+        waiting: state.rebinding == Some(action),
+    };
+    keys::ACTIONS.map(row).into()
+}
+
 fn confirm_view(state: &AppState, confirm: &Confirm) -> ConfirmView {
     let (title, body, act, name) = match confirm {
         Confirm::Revoke { name, .. } => ("confirm-revoke", "confirm-revoke-more", "confirm-revoke-act", name.as_str()),
@@ -128,6 +149,7 @@ fn confirm_view(state: &AppState, confirm: &Confirm) -> ConfirmView {
             ("confirm-delete-message", "confirm-delete-message-more", "confirm-delete-message-act", "")
         }
         Confirm::Wipe => ("confirm-wipe", "confirm-wipe-more", "confirm-wipe-act", ""),
+        Confirm::EndForAll => ("confirm-end", "confirm-end-more", "confirm-end-act", ""),
         Confirm::Record => ("confirm-record", "confirm-record-more", "confirm-record-act", ""),
     };
     let folder = state.launch.recordings.display().to_string();
@@ -150,7 +172,7 @@ pub fn dialog_ui(ctx: &egui::Context, view: &DialogView, draw: &mut Draw<'_>) {
         DialogView::NewRoom(form) => new_room_ui(ui, form, draw),
         DialogView::Join { form, room } => join_ui(ui, form, room.as_deref(), draw),
         DialogView::Settings(view) => settings_ui(ui, view, draw),
-        DialogView::Shortcuts => shortcuts_ui(ui, draw),
+        DialogView::Shortcuts(keys) => shortcuts_ui(ui, keys, draw),
         DialogView::Share(options) => share_ui(ui, options, draw),
         DialogView::Confirm(view) => confirm_ui(ui, view, draw),
         DialogView::Person(view) => person_ui(ui, view, draw),
@@ -375,10 +397,29 @@ fn role_more_key(role: conclave_node::view::RoleView) -> &'static str {
     }
 }
 
-fn shortcuts_ui(ui: &mut Ui, draw: &mut Draw<'_>) {
+fn shortcuts_ui(ui: &mut Ui, keys: &[KeyRow], draw: &mut Draw<'_>) {
     let palette = Palette::of(ui);
     head(ui, 400.0, &draw.t("keys-title"), Some(&draw.t("keys-body")), draw);
     ui.spacing_mut().item_spacing.y = space::S;
+    for row in keys {
+        ui.horizontal(|ui| {
+            ui.set_min_size(vec2(ui.available_width(), 22.0));
+            let words = draw.t(row.words);
+            ui.label(RichText::new(&words).size(13.5));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let shown = if row.waiting { draw.t("keys-press") } else { row.key.to_owned() };
+                let button = ui.add(egui::Button::new(RichText::new(&shown).size(12.5)).selected(row.waiting).min_size(vec2(34.0, 22.0)));
+                let name = draw.f("keys-change", &[("what", words.into()), ("key", shown.into())]);
+                crate::widget::field::name(&button, &name);
+                if button.on_hover_text(&name).clicked() {
+                    draw.want(Intent::Rebind((!row.waiting).then_some(row.action)));
+                }
+            });
+        });
+    }
+    if Button::new(Tone::Ghost, &draw.t("keys-reset")).small().show(ui).clicked() {
+        draw.want(Intent::ResetKeys);
+    }
     for (caps, key) in keys::LISTED {
         ui.horizontal(|ui| {
             ui.set_min_size(vec2(ui.available_width(), 22.0));

@@ -10,7 +10,7 @@ use super::json::{self, Ask, Line};
 use crate::command::{Command, Reply};
 use crate::error::ErrorCode;
 use crate::event::{Event, LeaveReason};
-use crate::view::{LinkState, MediaKind, RoleView, SessionPhase, StreamKind};
+use crate::view::{LinkState, MediaKind, QualityView, RoleView, SessionPhase, StreamKind};
 
 const PAGE: &str = include_str!("../../../docs/AUTOMATION.md");
 
@@ -128,6 +128,7 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::Code { .. } => "code",
         Reply::Backup { .. } => "backup",
         Reply::Setting { .. } => "value",
+        Reply::Sound { .. } => "sound",
         Reply::Verification { .. } => "verification",
         Reply::Done {} => "",
     }
@@ -164,6 +165,7 @@ fn every_answer_is_described() {
         "peers",
         "diagnosis",
         "value",
+        "sound",
         "verification",
         "",
     ];
@@ -194,6 +196,8 @@ fn every_field_and_value_of_the_views_is_explained() {
     for values in [
         variants::<RoleView>(json!("?")),
         variants::<LinkState>(json!("?")),
+        variants::<QualityView>(json!("?")),
+        variants::<crate::command::HostAsk>(json!("?")),
         variants::<MediaKind>(json!("?")),
         variants::<StreamKind>(json!("?")),
         variants::<SessionPhase>(json!("?")),

@@ -154,6 +154,8 @@ impl Driver {
         let Some(entry) = self.rooms.get_mut(&room) else { return };
         match wire::decode::<LivePayload>(payload) {
             Ok(LivePayload::Presence(presence)) => entry.call.handle_presence(from, presence, now),
+            Ok(LivePayload::Reaction(reaction)) => entry.call.handle_reaction(from, reaction, now),
+            Ok(LivePayload::Host(order)) => self.handle_order(room, from, order),
             Ok(LivePayload::Unknown(kind)) => tracing::debug!(kind, "a live message from a newer version"),
             Err(error) => tracing::debug!(%error, "a live message cannot be read"),
         }

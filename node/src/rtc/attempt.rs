@@ -342,6 +342,7 @@ impl Attempt {
             peer.shared.keys.clone(),
             Arc::clone(&self.transport),
             peer.voice.clone(),
+            Arc::clone(&peer.shared.speaker),
             peer.recording.clone(),
         ));
         for stream in &peer.streams {

@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use conclave_media::audio::{AudioSender, AudioSettings, AudioSource, EncodedAudio, Playout};
+use conclave_media::audio::{AudioSender, AudioSettings, AudioSource, EncodedAudio, Playout, SoundProcessing};
 use conclave_media::clock;
 use conclave_media::codec::EncodedFrame;
 use conclave_media::device::{open_audio_sink, open_audio_source, open_screen, open_video};
 use conclave_media::error::MediaError;
 use conclave_media::source::VideoSource;
 use conclave_media::video::{VideoSender, VideoSettings};
+use conclave_protocol::id::DeviceId;
 use conclave_protocol::media::frame_cipher::Meta;
 use conclave_protocol::media::packetizer::{Packetizer, audio_payload};
 use tokio::sync::mpsc;
@@ -35,6 +36,7 @@ pub(super) struct Outlets {
     pub(super) camera: Option<Video>,
     pub(super) screen: Option<Video>,
     pub(super) playout: Option<Playout>,
+    pub(super) processing: SoundProcessing,
 }
 
 pub(super) struct Video {
@@ -97,9 +99,29 @@ impl Mesh {
             }
         };
         let settings = AudioSettings { bitrate_bps: VOICE_BPS, ..AudioSettings::default() };
-        let mic = AudioSender::start(source, settings, on_packet, move |error| fail(&events, MediaKind::Microphone, &error))?;
+        let (played, processing) = {
+            let outlets = lock(&self.shared.outlets);
+            (outlets.playout.as_ref().map(Playout::played).unwrap_or_default(), outlets.processing)
+        };
+        let mic = AudioSender::start(source, settings, played, on_packet, move |error| fail(&events, MediaKind::Microphone, &error))?;
         mic.set_muted(true);
+        mic.set_processing(processing);
         Ok(mic)
+    }
+
+    /// Mutes at once, whatever is being opened.
+    pub fn mute(&self) {
+        self.muted.store(true, Relaxed);
+        self.apply_mute();
+    }
+
+    /// What is done to a microphone, this one and those that follow.
+    pub fn set_processing(&self, processing: SoundProcessing) {
+        let mut outlets = lock(&self.shared.outlets);
+        outlets.processing = processing;
+        if let Some(mic) = &outlets.mic {
+            mic.set_processing(processing);
+        }
     }
 
     fn apply_mute(&self) {
@@ -228,6 +250,7 @@ impl Mesh {
 /// Bitrates and overdue keyframes.
 pub(super) async fn control(shared: Arc<Shared>) {
     let mut rounds = 0u32;
+    let mut heard = (Vec::new(), None);
     let mut tick = tokio::time::interval(CONTROL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -235,6 +258,12 @@ pub(super) async fn control(shared: Arc<Shared>) {
         rounds = rounds.wrapping_add(1);
         if rounds.is_multiple_of(BITRATE_ROUNDS) {
             adapt(&shared);
+        }
+        let speakers = speakers(&shared);
+        if speakers != heard {
+            heard = speakers.clone();
+            // Where it is left out, the next change tells it.
+            shared.tell_now(MeshEvent::Speaking { who: speakers.0, current: speakers.1 });
         }
         let mut outlets = lock(&shared.outlets);
         for track in [Track::Camera, Track::Screen] {
@@ -245,6 +274,12 @@ pub(super) async fn control(shared: Arc<Shared>) {
             }
         }
     }
+}
+
+fn speakers(shared: &Shared) -> (Vec<DeviceId>, Option<DeviceId>) {
+    let (mut speaker, now) = (lock(&shared.speaker), clock::now());
+    speaker.handle_timeout(now);
+    (speaker.speaking(now).collect(), speaker.current())
 }
 
 fn adapt(shared: &Shared) {
