@@ -7,6 +7,8 @@
 mod calls;
 #[path = "scenarios/devices.rs"]
 mod devices;
+#[path = "scenarios/networks.rs"]
+mod networks;
 #[path = "scenarios/rooms.rs"]
 mod rooms;
 #[path = "scenarios/script.rs"]

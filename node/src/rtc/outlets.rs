@@ -15,6 +15,7 @@ use conclave_media::source::VideoSource;
 use conclave_media::video::{VideoSender, VideoSettings};
 use conclave_protocol::id::DeviceId;
 use conclave_protocol::media::frame_cipher::Meta;
+use conclave_protocol::media::pacing::{Content, Ladder, Rung};
 use conclave_protocol::media::packetizer::{Packetizer, audio_payload};
 use tokio::sync::mpsc;
 
@@ -43,6 +44,27 @@ pub(super) struct Video {
     pub(super) sender: VideoSender,
     pub(super) gate: KeyframeGate,
     bps: u32,
+    ladder: Ladder,
+    rung: Rung,
+}
+
+impl Video {
+    /// Makes what the path carries and the machine bears.
+    fn follow(&mut self, bps: u32, least: u32) {
+        let now = clock::now();
+        self.ladder.handle_budget(bps, now);
+        self.ladder.handle_load(self.sender.load(), now);
+        let (rung, encoder_bps) = (self.ladder.rung(), bps.max(least));
+        if rung != self.rung {
+            tracing::debug!(height = rung.max_height, fps = rung.fps, bps, "another step of a stream");
+            self.rung = rung;
+            self.sender.set_limits(rung.max_width, rung.max_height, rung.fps);
+        }
+        if congestion::noticeable(self.bps, encoder_bps) {
+            self.bps = encoder_bps;
+            self.sender.set_bitrate(encoder_bps);
+        }
+    }
 }
 
 impl Outlets {
@@ -220,7 +242,8 @@ impl Mesh {
         let preview = self.shared.pictures.get(PictureKey::Own { stream });
         let settings = VideoSettings { bitrate_bps: bps, ..settings };
         let sender = VideoSender::start(source, settings, on_frame, preview, move |error| fail(&events, kind, &error))?;
-        Ok(Video { sender, gate: KeyframeGate::default(), bps })
+        let ladder = Ladder::new(if track == Track::Screen { Content::Text } else { Content::Motion });
+        Ok(Video { sender, gate: KeyframeGate::default(), bps, rung: ladder.rung(), ladder })
     }
 
     /// Plays what the others say here from now on.
@@ -292,11 +315,8 @@ fn adapt(shared: &Shared) {
     let mut outlets = lock(&shared.outlets);
     let budget = congestion::budget(&estimates, outlets.camera.is_some(), outlets.screen.is_some());
     for (track, bps) in [(Track::Camera, budget.camera_bps), (Track::Screen, budget.screen_bps)] {
-        if let Some(video) = outlets.video(track)
-            && congestion::noticeable(video.bps, bps)
-        {
-            video.bps = bps;
-            video.sender.set_bitrate(bps);
+        if let Some(video) = outlets.video(track) {
+            video.follow(bps, if track == Track::Screen { congestion::SCREEN_BPS.0 } else { congestion::CAMERA_BPS.0 });
         }
     }
     if let Some(mic) = &outlets.mic {

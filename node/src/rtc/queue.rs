@@ -25,7 +25,7 @@ const BUCKET_FLOOR: f64 = 192.0 * 1024.0;
 /// Over the estimate by this much, frames are left out. Less is what the estimate itself is wrong by.
 const HEADROOM: f64 = 1.25;
 /// Estimates below this are not believed for video: an encoder goes no lower, and what is lost then is lost on the way.
-const RATE_FLOOR: f64 = 300_000.0;
+const RATE_FLOOR: f64 = 100_000.0;
 
 /// One video frame, packetised once for all peers.
 #[derive(Debug)]

@@ -156,7 +156,9 @@ mod tests {
     fn a_meter_tells_how_loud_a_microphone_is() {
         let (levels, told) = mpsc::channel();
         let source = open_audio_source("tone").unwrap();
-        let meter = MicMeter::start(source, SoundProcessing::default(), Duration::from_millis(50), move |level| drop(levels.send(level)));
+        let meter = MicMeter::start(source, SoundProcessing::default(), Duration::from_millis(50), move |level| {
+            let _ = levels.send(level);
+        });
         let meter = meter.unwrap();
         let level = told.recv_timeout(Duration::from_secs(5)).unwrap();
         assert!((level - 0.177).abs() < 0.02, "a tone of −12 dBFS: {level}");
