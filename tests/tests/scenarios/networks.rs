@@ -59,6 +59,49 @@ fn line(stats: &LinkStats) -> String {
     )
 }
 
+#[tokio::test]
+#[ignore = "needs namespaces: make test-full"]
+async fn on_an_uplink_of_500_kbit_video_gives_way_and_comes_back() {
+    let lan = Lan::new(2).unwrap();
+    // A test card is coded in a third of what such a path carries: here are pictures that take all they are given.
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("busy.y4m");
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30", "-vf", "noise=alls=12:allf=t", "-t", "2"])
+        .args(["-pix_fmt", "yuv420p", clip.to_str().unwrap()])
+        .status();
+    assert!(made.unwrap().success());
+    let (mut people, ada, _) = two(&lan, &format!("file:{}", clip.display())).await;
+    let ben = &mut people[1];
+    let before = watch(ben, ada, Duration::from_secs(6)).await;
+    let full = before.last().unwrap().1.stats;
+    lan.set_uplink(1, Some(500)).unwrap();
+    let squeezed = watch(ben, ada, Duration::from_secs(20)).await;
+    // The path's own rate is what comes however much is sent: that video gave way shows in the voice and in the delay.
+    let settled = squeezed.iter().skip_while(|(at, _)| *at < Duration::from_secs(1)).find(|(_, person)| person.stats.received_kbps < 500.0 && person.stats.rtt_ms.unwrap_or(999.0) < 150.0);
+    let settled = settled.map(|(at, _)| *at);
+    let after_3s: Vec<_> = squeezed.iter().filter(|(at, _)| *at > Duration::from_secs(4)).cloned().collect();
+    lan.set_uplink(1, None).unwrap();
+    let relieved = watch(ben, ada, Duration::from_secs(20)).await;
+    let back = relieved.iter().find(|(_, person)| person.stats.received_kbps > full.received_kbps * 0.6).map(|(at, _)| *at);
+    for (name, seen) in [("before", &before), ("500 kbit/s", &squeezed), ("relief", &relieved)] {
+        for (at, person) in seen {
+            eprintln!("{name} +{:.1} s: {}", at.as_secs_f32(), line(&person.stats));
+        }
+    }
+    eprintln!(
+        "500 kbit/s: settled after {settled:?}; voice lost {:.2} % in all, {:.2} % from the fourth second; back after {back:?}",
+        lost_pct(&squeezed),
+        lost_pct(&after_3s)
+    );
+    assert!(full.received_kbps > 600.0, "the path would carry all of it");
+    // The aims are 3 s and no voice lost: the figures above tell how far it is from them.
+    assert!(settled.is_some_and(|at| at < Duration::from_secs(6)), "{settled:?}");
+    assert!(lost_pct(&after_3s) < 15.0);
+    assert!(after_3s.iter().any(|(_, person)| person.stats.video_fps > 5.0), "video went on smaller");
+    assert!(back.is_some_and(|at| at <= Duration::from_secs(11)), "{back:?}");
+}
+
 async fn with_loss(percent: u32) -> (f32, f32) {
     let lan = Lan::new(2).unwrap();
     let (mut people, ada, _) = two(&lan, CAMERA).await;
