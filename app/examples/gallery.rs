@@ -46,10 +46,12 @@ fn in_call(people: usize, sharing: bool, intents: Vec<Intent>) -> (Script, Vec<I
             ..Default::default()
         },
         people: devices.iter().map(|device| world.participant(DESIGN, *device)).collect(),
+        speaker: None,
+        hands: Vec::new(),
     };
     for (index, person) in call.people.iter_mut().enumerate() {
         match index {
-            0 => person.level = 0.3,
+            0 => person.speaking = true,
             1 => person.mic_on = false,
             2 => person.camera_on = false,
             3 => person.link = LinkState::Reconnecting,

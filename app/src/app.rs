@@ -175,6 +175,11 @@ impl App {
                 Effect::OpenPath(path) => chooser::open(path),
                 Effect::Pick(pick) => self.picker.ask(ctx, pick),
                 Effect::FullScreen(on) => ctx.send_viewport_cmd(ViewportCommand::Fullscreen(on)),
+                Effect::Notify { title, body } => {
+                    if !ctx.input(|input| input.focused) {
+                        notify(title, body);
+                    }
+                }
                 Effect::Attention => {
                     if !ctx.input(|input| input.focused) {
                         let kind = egui::UserAttentionType::Informational;
@@ -201,6 +206,18 @@ fn dropped(ctx: &Context) -> Option<Intent> {
         paths
     });
     (!paths.is_empty()).then_some(Intent::File(FileIntent::ShareHere(paths)))
+}
+
+/// On a thread of its own: a desktop without a notification service may take long to say so.
+fn notify(title: String, body: String) {
+    let show = move || {
+        if let Err(error) = notify_rust::Notification::new().appname("Conclave").summary(&title).body(&body).show() {
+            tracing::debug!(%error, "the desktop shows no notices");
+        }
+    };
+    if std::thread::Builder::new().name("notify".to_owned()).spawn(show).is_err() {
+        tracing::debug!("no thread for a notice");
+    }
 }
 
 impl eframe::App for App {

@@ -4,7 +4,8 @@ pub mod board;
 
 use std::path::PathBuf;
 
-use conclave_node::view::{MediaKind, RoleView, StreamKind};
+use conclave_node::command::HostAsk;
+use conclave_node::view::{MediaKind, RoleView, SoundView, StreamKind};
 use conclave_protocol::id::{DeviceId, FileId, OpHash, RoomId};
 
 use crate::state::settings::{CallLayout, Settings};
@@ -24,6 +25,7 @@ pub enum Panel {
     People,
     Invite,
     Files,
+    Stats,
 }
 
 /// A page of the settings.
@@ -63,6 +65,7 @@ pub enum Confirm {
         file: FileId,
         name: String,
     },
+    EndForAll,
 }
 
 /// What is chosen for an invitation.
@@ -263,6 +266,24 @@ pub enum Intent {
     ToggleLayout,
     Pin(TileKey),
     LeaveCall,
+    Hand(bool),
+    ToggleHand,
+    CallReact(String),
+    Host {
+        act: HostAsk,
+        device: DeviceId,
+    },
+    Volume {
+        device: DeviceId,
+        pct: u16,
+    },
+    Sound(SoundView),
+    TrySpeaker,
+    TryMic,
+    /// Another key for this; the next one that is pressed.
+    Rebind(Option<crate::keys::Action>),
+    Bind(crate::keys::Action, String),
+    ResetKeys,
 
     // The whiteboard
     ToggleBoard,

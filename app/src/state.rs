@@ -9,7 +9,7 @@ pub mod files;
 mod intents;
 pub(crate) use intents::MIN_PASSPHRASE;
 pub mod settings;
-pub mod speaker;
+pub mod signs;
 pub mod toast;
 
 use std::collections::BTreeMap;
@@ -19,19 +19,20 @@ use conclave_node::command::Command;
 use conclave_node::config::Protection;
 use conclave_node::view::{
     CallView, DiagnosisView, InviteView, JoinView, MediaDeviceView, MediaKind, MemberView, ProfileView, RoleView, RoomView,
-    TeamView, VerificationView,
+    SoundView, TeamView, VerificationView,
 };
 use conclave_protocol::id::{DeviceId, FileId, RoomId};
 
 use crate::backend::{KeptBy, OpenRequest, RequestId, StorePresence};
 use crate::intent::{InviteChoice, Panel, ProtectionChoice, TileKey};
+use crate::keys::Action;
 use crate::picker::Pick;
 use crate::text::Text;
 use board::Boards;
 use chat::Chat;
 use dialog::Dialog;
 use settings::Settings;
-use speaker::ActiveSpeaker;
+use signs::Signs;
 use toast::Toasts;
 
 /// What the window was started with.
@@ -75,6 +76,11 @@ pub enum Effect {
     },
     /// By the program that the system has for it.
     OpenPath(PathBuf),
+    /// A notice of the desktop, where the window is not looked at.
+    Notify {
+        title: String,
+        body: String,
+    },
 }
 
 /// What a reply is for.
@@ -116,6 +122,9 @@ pub enum Pending {
         path: String,
     },
     Board(RoomId, board::Asked),
+    Sound,
+    /// A microphone or a speaker is tried.
+    Trial,
     /// Nothing but its error matters.
     Plain,
     /// Not even that: it was asked in passing.
@@ -169,6 +178,8 @@ pub struct Lobby {
     pub busy: bool,
     /// Why the preview shows nothing.
     pub problem: Option<String>,
+    /// A microphone or a speaker is being tried.
+    pub trying: bool,
 }
 
 /// What is chosen in the sidebar.
@@ -187,10 +198,10 @@ pub struct Invitation {
 }
 
 /// Choices within a call that end with it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stage {
     pub pinned: Option<TileKey>,
-    pub speaker: ActiveSpeaker,
+    pub signs: Signs,
     /// Held down to talk: letting go mutes again.
     pub talking: bool,
     pub full_screen: bool,
@@ -226,6 +237,12 @@ pub struct AppState {
     pub verification: Option<VerificationView>,
     pub toasts: Toasts,
     pub boards: Boards,
+    /// What is done to the microphone, as the node last said.
+    pub sound: SoundView,
+    /// Loudness of the microphone in the lobby, 0 to 1.
+    pub mic_level: f32,
+    /// Waits for its new key.
+    pub rebinding: Option<Action>,
     pending: BTreeMap<RequestId, Pending>,
 }
 
@@ -275,6 +292,9 @@ impl AppState {
             verification: None,
             toasts: Toasts::default(),
             boards: Boards::default(),
+            sound: SoundView::default(),
+            mic_level: 0.0,
+            rebinding: None,
             pending: BTreeMap::new(),
         }
     }

@@ -1,6 +1,8 @@
 //! What screens are made of. A widget draws what it is given and says what the person wants; it decides nothing.
 
 pub mod avatar;
+pub mod call_signs;
+pub mod call_stats;
 pub mod chat;
 pub mod composer;
 pub mod controls;

@@ -19,6 +19,8 @@ mod journey;
 mod keyboard;
 #[path = "app/labels.rs"]
 mod labels;
+#[path = "app/signs.rs"]
+mod signs;
 #[path = "app/texts.rs"]
 mod texts;
 #[path = "app/verify.rs"]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::{
     BoardLiveView, BoardMomentView, BoardPageView, BoardView, DiagnosisView, FileView, InviteView, MediaDeviceView, MessageView,
-    OwnDeviceView, PeerView, ProfileView, RoleView, RoomView, StateView, TeamView, VerificationView,
+    OwnDeviceView, PeerView, ProfileView, RoleView, RoomView, SoundView, StateView, TeamView, VerificationView,
 };
 
 /// Please do this.
@@ -280,6 +280,51 @@ pub enum Command {
         dir: Option<PathBuf>,
     },
 
+    /// Raises the hand, or lowers it.
+    #[serde(rename = "call.hand")]
+    CallHand { on: bool },
+    /// Something that floats over the call for a moment: an emoji of at most 32 bytes.
+    #[serde(rename = "call.react")]
+    CallReact { emoji: String },
+    /// For those who admit people: asks one person, or ends the call for all. Nobody can be unmuted.
+    #[serde(rename = "call.host")]
+    CallHost {
+        act: HostAsk,
+        /// Absent with `end`.
+        #[serde(default)]
+        device: Option<DeviceId>,
+    },
+    /// How loud somebody is played here, 0 to 2; 1 is as they are.
+    #[serde(rename = "call.volume")]
+    CallVolume { device: DeviceId, volume: f32 },
+
+    /// What is done to the microphone, and whether the call makes sounds; kept. What is absent stays as it is.
+    #[serde(rename = "media.sound")]
+    MediaSound {
+        #[serde(default)]
+        echo: Option<bool>,
+        #[serde(default)]
+        noise: Option<bool>,
+        #[serde(default)]
+        gain: Option<bool>,
+        #[serde(default)]
+        chimes: Option<bool>,
+    },
+    /// Tells how loud a microphone is, by `media.level`; stops where `source` is absent.
+    #[serde(rename = "media.meter")]
+    MediaMeter {
+        #[serde(default)]
+        source: Option<String>,
+    },
+    /// Plays a few notes; with `source`, what that microphone hears in the seconds before. Answered when it was played.
+    #[serde(rename = "media.try")]
+    MediaTry {
+        sink: String,
+        #[serde(default)]
+        source: Option<String>,
+        #[serde(default = "three")]
+        seconds: u32,
+    },
     #[serde(rename = "media.devices")]
     MediaDevices {},
     /// Shows a camera to this device's person alone; stops where `source` is absent.
@@ -351,6 +396,9 @@ fn yes() -> bool {
 fn one() -> u32 {
     1
 }
+fn three() -> u32 {
+    3
+}
 fn fifty() -> u32 {
     50
 }
@@ -359,6 +407,19 @@ fn one_day() -> u64 {
 }
 fn member() -> RoleView {
     RoleView::Member
+}
+
+/// What those who lead a call may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostAsk {
+    /// The microphone is switched off; whoever is muted may switch it on again.
+    Mute,
+    LowerHand,
+    /// Out of the call; whoever is removed may come back.
+    Remove,
+    /// For everyone.
+    End,
 }
 
 /// What a command answers.
@@ -426,6 +487,9 @@ pub enum Reply {
     },
     BoardMoments {
         moments: Vec<BoardMomentView>,
+    },
+    Sound {
+        sound: SoundView,
     },
     Team {
         // Named even where it is null: or every answer with one value that may be absent would read as this.

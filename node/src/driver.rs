@@ -80,9 +80,10 @@ pub(crate) async fn spawn(
         let addresses = store.addresses()?;
         let marks = verification::load_marks(&store)?;
         let team = Team::load(&store)?;
-        Ok::<_, CommandError>((me, store, rooms, addresses, marks, team))
+        let sound = calls::load_sound(&store);
+        Ok::<_, CommandError>((me, store, rooms, addresses, marks, team, sound))
     });
-    let (me, store, loaded, addresses, marks, team) =
+    let (me, store, loaded, addresses, marks, team, sound) =
         opened.await.map_err(|_| CommandError::new(ErrorCode::StoreFailed, "The store could not be opened."))??;
     let store = StoreHandle::start(store)?;
     let (net, net_events) = Net::start(&me.device.seed(), &net_config).map_err(net_refused)?;
@@ -116,7 +117,7 @@ pub(crate) async fn spawn(
         links: Links::new(net.clone()),
         joins: Joins::default(),
         boards: boards::BoardDesk::start()?,
-        calls: calls::Calls::new(pictures),
+        calls: calls::Calls::new(pictures, sound),
         verification: Verification::new(marks),
         files: files::Files::start(files_dir),
         team,

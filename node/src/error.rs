@@ -114,6 +114,8 @@ codes! {
     TeamFraud = "team_fraud" / 3,
     /// The room's call is as full as a mesh can be.
     CallFull = "call_full" / 3,
+    /// Somebody who leads the call removed this device from it, or ended it for everyone.
+    RemovedFromCall = "removed_from_call" / 3,
     /// This device is in no call.
     NotInCall = "not_in_call" / 1,
     /// This device is in a call already.

@@ -103,6 +103,16 @@ pub enum Event {
     CallFirstFrame { room: RoomId, device: DeviceId, stream: StreamKind, after_ms: u64 },
     #[serde(rename = "call.recording")]
     CallRecording { room: RoomId, device: DeviceId, on: bool },
+    /// Somebody reacts, this device too: to be shown for a moment.
+    #[serde(rename = "call.reaction")]
+    CallReaction { room: RoomId, device: DeviceId, emoji: String },
+    /// The hand of this device went down without its asking: by somebody who leads the call, or, where `device` is absent, because it
+    /// spoke.
+    #[serde(rename = "call.hand_lowered")]
+    CallHandLowered { room: RoomId, device: Option<DeviceId> },
+    /// Somebody who leads the call muted this device. It may unmute.
+    #[serde(rename = "call.muted_by")]
+    CallMutedBy { room: RoomId, device: DeviceId },
     /// The call ended for this device, and why, if not by its own wish.
     #[serde(rename = "call.ended")]
     CallEnded { room: RoomId, error: Option<ErrorView> },
@@ -111,6 +121,9 @@ pub enum Event {
     #[serde(rename = "team.changed")]
     TeamChanged { team: Option<TeamView> },
 
+    /// How loud the microphone is that `media.meter` listens to, 0 to 1; ten a second.
+    #[serde(rename = "media.level")]
+    MediaLevel { level: f32 },
     #[serde(rename = "media.devices")]
     MediaDevices { devices: Vec<MediaDeviceView> },
     /// Something went wrong that nobody asked for just now.

@@ -9,6 +9,7 @@ mod attempt;
 pub mod certificate;
 mod congestion;
 mod engine;
+mod guard;
 pub mod keys;
 pub mod mesh;
 mod outlets;

@@ -294,10 +294,14 @@ pub struct CallView {
     pub since_ms: u64,
     pub me: MyMediaView,
     pub people: Vec<ParticipantView>,
+    /// Whose picture is the large one: who spoke last for about a second.
+    pub speaker: Option<DeviceId>,
+    /// Everyone whose hand is up, this device too, in the order in which they went up.
+    pub hands: Vec<DeviceId>,
 }
 
 /// What this device sends and plays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MyMediaView {
     pub mic_on: bool,
     pub mic: Option<String>,
@@ -306,8 +310,57 @@ pub struct MyMediaView {
     pub speaker: Option<String>,
     pub deafened: bool,
     pub recording: Option<String>,
+    /// Loudness of the own microphone over the last 300 ms, muted or not, 0 to 1.
+    pub level: f32,
+    /// Is heard speaking.
+    pub speaking: bool,
+    /// Speaks, and nobody hears it.
+    pub talking_muted: bool,
+    /// Since when the hand is up.
+    pub hand_ms: Option<u64>,
+    /// What is done to the microphone.
+    pub sound: SoundView,
     /// The last thing that went wrong with a device of ours, in a sentence.
     pub problem: Option<String>,
+}
+
+/// What is done to the microphone, and whether the call makes sounds of its own. All of it, until somebody says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SoundView {
+    /// What the speaker plays is taken out of what the microphone hears.
+    pub echo: bool,
+    /// Steady noise is turned down.
+    pub noise: bool,
+    /// Quiet voices are turned up, loud ones limited.
+    pub gain: bool,
+    /// A sound when somebody comes or goes.
+    pub chimes: bool,
+}
+
+impl Default for SoundView {
+    fn default() -> Self {
+        Self { echo: true, noise: true, gain: true, chimes: true }
+    }
+}
+
+impl SoundView {
+    pub(crate) fn processing(self) -> conclave_media::audio::SoundProcessing {
+        conclave_media::audio::SoundProcessing { echo: self.echo, noise: self.noise, gain: self.gain }
+    }
+}
+
+/// How good the path to somebody is, in a word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QualityView {
+    #[default]
+    Excellent,
+    Good,
+    /// Words are lost, or people talk into each other.
+    Poor,
+    /// Nothing comes.
+    Lost,
 }
 
 /// How the media path to one participant stands.
@@ -337,6 +390,13 @@ pub struct ParticipantView {
     pub recording: bool,
     /// Loudness of the last 300 ms, 0 to 1.
     pub level: f32,
+    /// Is heard speaking now.
+    pub speaking: bool,
+    /// Since when their hand is up, by their own clock.
+    pub hand_ms: Option<u64>,
+    /// How loud they are played here; 1 is as they are.
+    pub volume: f32,
+    pub quality: QualityView,
     pub stats: LinkStats,
 }
 
@@ -353,6 +413,12 @@ pub struct LinkStats {
     pub packets_lost: u64,
     /// Samples that were concealed, of all that were played, in percent.
     pub audio_lost_pct: f32,
+    /// The same of the last second.
+    pub audio_lost_now_pct: f32,
+    /// What they miss of ours, lately, in percent.
+    pub sent_lost_pct: f32,
+    /// What the path to them is thought to carry.
+    pub estimate_kbps: f32,
 }
 
 /// Which stream of a participant.

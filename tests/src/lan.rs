@@ -85,6 +85,18 @@ impl Lan {
         Ok(())
     }
 
+    /// What a host sends passes a link of this rate with a buffer of 200 ms from here on, as an uplink at home has it; `None` ends it.
+    pub fn set_uplink(&self, host: usize, kbit: Option<u32>) -> Result<()> {
+        let space = self.host(host);
+        let _ = run("tc", &["-n", &space, "qdisc", "del", "dev", "eth0", "root"]);
+        if let Some(kbit) = kbit {
+            let rate = format!("{kbit}kbit");
+            let arguments = ["-n", &space, "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", &rate, "burst", "4kb"];
+            run("tc", &[&arguments[..], &["latency", "200ms"]].concat())?;
+        }
+        Ok(())
+    }
+
     /// Pulls the cable of a host, or puts it back.
     pub fn set_cable(&self, host: usize, plugged: bool) -> Result<()> {
         let state = if plugged { "up" } else { "down" };

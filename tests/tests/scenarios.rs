@@ -13,12 +13,16 @@ mod canvas;
 mod devices;
 #[path = "scenarios/files.rs"]
 mod files;
+#[path = "scenarios/networks.rs"]
+mod networks;
 #[path = "scenarios/reach.rs"]
 mod reach;
 #[path = "scenarios/rooms.rs"]
 mod rooms;
 #[path = "scenarios/script.rs"]
 mod script;
+#[path = "scenarios/signs.rs"]
+mod signs;
 #[path = "scenarios/verify.rs"]
 mod verify;
 #[path = "scenarios/window.rs"]

@@ -1,6 +1,6 @@
 //! The call: pictures on the stage, a bar of controls below, panels at the right. It draws what the node says and nothing more.
 
-use conclave_node::view::{CallView, LinkState, ParticipantView, PictureKey, RoomView, StreamKind};
+use conclave_node::view::{CallView, LinkState, ParticipantView, PictureKey, QualityView, RoleView, RoomView, StreamKind};
 use conclave_protocol::id::RoomId;
 use egui::{
     Align, Align2, CentralPanel, Color32, CornerRadius, CursorIcon, Frame, Label, Layout, Margin, Panel as Side, Rect, RichText,
@@ -8,16 +8,18 @@ use egui::{
 };
 
 use crate::clock;
-use crate::intent::{Intent, Panel, TileKey};
+use crate::intent::{Confirm, Intent, Panel, TileKey};
+use crate::keys::{Action, key_of};
 use crate::screen::board::{BoardScreen, board_ui};
 use crate::screen::room::{panel_head, panel_ui, side_panel};
 use crate::state::settings::CallLayout;
-use crate::state::speaker::SPEAKING;
 use crate::state::{AppState, Place};
 use crate::text::displayable;
 use crate::theme::{Palette, Weight, fill_icon, font, space};
 use crate::widget::Draw;
 use crate::widget::avatar::Person;
+use crate::widget::call_signs::{FloatingView, REACTIONS, floating_ui, hint_ui};
+use crate::widget::call_stats::{PersonFigures, figures, quality_key, stats_ui};
 use crate::widget::chat::{ChatView, chat_ui};
 use crate::widget::composer::{ComposerView, composer_ui, focus_when_opened};
 use crate::widget::controls::{Button, IconButton, Tone, count_badge, focus_ring, muted, named_tooltip};
@@ -38,6 +40,15 @@ pub struct CallScreen {
     /// In the order of the stage; in the spotlight the first is the large one.
     pub tiles: Vec<Tile>,
     pub spotlight: bool,
+    pub floating: Vec<FloatingView>,
+    /// Names of those whose hand is up, in order.
+    pub hands: Vec<String>,
+    pub my_hand: bool,
+    /// A word to whoever talks while muted.
+    pub hint: Option<String>,
+    pub leads: bool,
+    pub keys: BarKeys,
+    pub figures: Vec<PersonFigures>,
     pub mic_on: bool,
     pub talking: bool,
     pub camera_on: bool,
@@ -59,7 +70,8 @@ impl CallScreen {
         let call = state.call.as_ref().filter(|_| matches!(state.place, Place::Call))?;
         let room = state.room(call.room);
         let mut tiles = tiles(state, call, room);
-        let shares = tiles.iter().any(|tile| tile.screen && tile.key.device.is_some());
+        // One share takes the spotlight; several become tiles.
+        let shares = tiles.iter().filter(|tile| tile.screen && tile.key.device.is_some()).count() == 1;
         // A share takes the spotlight whatever the layout, unless it is only one's own.
         let in_spotlight =
             tiles.len() > 1 && (shares || state.stage.pinned.is_some() || state.settings.layout == CallLayout::Spotlight);
@@ -82,6 +94,16 @@ impl CallScreen {
             recording: (!recorders.is_empty()).then(|| recorders.join(", ")),
             layout: state.settings.layout,
             spotlight: in_spotlight,
+            floating: floating(state, call.room),
+            hands: call.hands.iter().map(|device| hand_name(state, call.room, *device)).collect(),
+            my_hand: call.me.hand_ms.is_some(),
+            hint: (call.me.talking_muted && !call.me.deafened).then(|| {
+                let key = key_of(&state.settings, Action::Talk).name();
+                state.text.f("call-muted-hint", &[("key", key.into())])
+            }),
+            leads: room.is_some_and(|room| room.my_role >= RoleView::Admin),
+            keys: BarKeys::new(state),
+            figures: if state.panel == Some(Panel::Stats) { figures(state) } else { Vec::new() },
             tiles,
             mic_on: call.me.mic_on,
             talking: state.stage.talking,
@@ -101,12 +123,58 @@ impl CallScreen {
     }
 }
 
+/// The keys that the bar tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BarKeys {
+    pub mic: &'static str,
+    pub camera: &'static str,
+    pub share: &'static str,
+    pub hand: &'static str,
+    pub chat: &'static str,
+    pub people: &'static str,
+    pub stats: &'static str,
+    pub layout: &'static str,
+}
+
+impl BarKeys {
+    fn new(state: &AppState) -> Self {
+        let name = |action| key_of(&state.settings, action).name();
+        Self {
+            mic: name(Action::Mic),
+            camera: name(Action::Camera),
+            share: name(Action::Share),
+            hand: name(Action::Hand),
+            chat: name(Action::Chat),
+            people: name(Action::People),
+            stats: name(Action::Stats),
+            layout: name(Action::Layout),
+        }
+    }
+}
+
+fn hand_name(state: &AppState, room: RoomId, device: conclave_protocol::id::DeviceId) -> String {
+    match &state.profile {
+        Some(me) if me.device == device => state.text.t("you"),
+        _ => state.person_name(Some(room), device),
+    }
+}
+
+fn floating(state: &AppState, room: RoomId) -> Vec<FloatingView> {
+    let views = state.stage.signs.floating(state.now_ms).map(|floating| FloatingView {
+        device: floating.device,
+        name: hand_name(state, room, floating.device),
+        emoji: floating.emoji.clone(),
+        age_ms: state.now_ms.saturating_sub(floating.since_ms),
+    });
+    views.collect()
+}
+
 /// Whose tile is the large one: what is pinned, else a share, else who speaks, else the first other.
 fn spotlight_index(state: &AppState, tiles: &[Tile]) -> usize {
     let pinned = state.stage.pinned.and_then(|key| tiles.iter().position(|tile| tile.key == key));
     let share = || tiles.iter().position(|tile| tile.screen && tile.key.device.is_some());
     let speaker = || {
-        let device = state.stage.speaker.current()?;
+        let device = state.call.as_ref()?.speaker?;
         tiles.iter().position(|tile| tile.key == TileKey { device: Some(device), stream: StreamKind::Camera })
     };
     let other = || tiles.iter().position(|tile| tile.key.device.is_some());
@@ -136,7 +204,8 @@ fn remote_tile(state: &AppState, room: Option<&RoomView>, view: &ParticipantView
     let screen = stream == StreamKind::Screen;
     let on = if screen { view.screen_on } else { view.camera_on };
     let connected = view.link == LinkState::Connected;
-    let speaking = !screen && connected && view.mic_on && view.level >= SPEAKING;
+    let speaking = !screen && connected && view.speaking;
+    let hand = (!screen).then(|| call_hand(state, Some(view.device))).flatten();
     let label = if screen { state.text.f("tile-screen", &[("name", person.name.as_str().into())]) } else { person.name.clone() };
     let trouble = match view.link {
         LinkState::Connected => None,
@@ -145,7 +214,9 @@ fn remote_tile(state: &AppState, room: Option<&RoomView>, view: &ParticipantView
         LinkState::Mismatch => Some("tile-mismatch"),
         LinkState::KeyChanged => Some("tile-key-changed"),
     };
-    let trouble = trouble.map(|key| state.text.t(key));
+    // A path that is good enough is nobody's concern.
+    let quality = (connected && view.quality >= QualityView::Poor).then(|| quality_key(view.quality));
+    let trouble = trouble.or(quality).map(|key| state.text.t(key));
     let figures = connected.then(|| {
         let mut lines = Vec::new();
         if let Some(rtt) = view.stats.rtt_ms {
@@ -168,6 +239,9 @@ fn remote_tile(state: &AppState, room: Option<&RoomView>, view: &ParticipantView
             spoken.push(state.text.t("spoken-speaking"));
         }
     }
+    if let Some(place) = hand {
+        spoken.push(state.text.f("spoken-hand", &[("place", (place as i64).into())]));
+    }
     spoken.extend(trouble.clone());
     Tile {
         key,
@@ -180,12 +254,19 @@ fn remote_tile(state: &AppState, room: Option<&RoomView>, view: &ParticipantView
         deafened: view.deafened && !screen,
         recording: view.recording && !screen,
         speaking,
+        hand,
         pinned: state.stage.pinned == Some(key),
         link: Some(view.link),
         trouble,
         figures,
         person,
     }
+}
+
+/// At which place in the queue somebody's hand is, from 1.
+fn call_hand(state: &AppState, device: Option<conclave_protocol::id::DeviceId>) -> Option<usize> {
+    let hands = &state.call.as_ref()?.hands;
+    hands.iter().position(|other| Some(*other) == device).map(|place| place + 1)
 }
 
 fn own_tile(state: &AppState, call: &CallView, stream: StreamKind) -> Tile {
@@ -209,7 +290,8 @@ fn own_tile(state: &AppState, call: &CallView, stream: StreamKind) -> Tile {
         mic_on: call.me.mic_on || screen,
         deafened: call.me.deafened && !screen,
         recording: call.me.recording.is_some() && !screen,
-        speaking: false,
+        speaking: call.me.speaking && !screen,
+        hand: (!screen).then(|| call_hand(state, state.profile.as_ref().map(|me| me.device))).flatten(),
         pinned: state.stage.pinned == Some(key),
         link: None,
         trouble: None,
@@ -232,6 +314,10 @@ pub fn call_ui(ui: &mut Ui, view: &CallScreen, board: Option<&BoardScreen<'_>>, 
     if let Some(panel) = view.panel {
         side_panel(ui, "call_panel", |ui| match panel {
             Panel::Chat => chat_panel_ui(ui, view, draw),
+            Panel::Stats => {
+                panel_head(ui, &draw.t("stats-title"), Intent::OpenPanel(None), draw);
+                stats_ui(ui, &view.figures, draw);
+            }
             Panel::People | Panel::Invite | Panel::Files => {
                 if let (Some(people), Some(invite), Some(files)) = (&view.people, &view.invite, &view.files) {
                     panel_ui(ui, Some(panel), people, invite, files, draw);
@@ -290,6 +376,10 @@ fn stage_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
     for (rect, tile) in rects.into_iter().zip(&view.tiles) {
         tile_ui(ui, rect, tile, draw);
     }
+    floating_ui(ui, area, &view.floating, draw);
+    if let Some(hint) = &view.hint {
+        hint_ui(ui, area, hint);
+    }
 }
 
 fn chat_panel_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
@@ -310,7 +400,28 @@ fn head_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
             draw.want(Intent::ShowRooms);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if view.leads
+                && IconButton::new(egui_phosphor::regular::PHONE_X, &draw.t("call-end-all")).size(32.0).show(ui).clicked()
+            {
+                draw.want(Intent::Ask(Confirm::EndForAll));
+            }
+            let label = draw.t("stats-title");
+            let stats = IconButton::new(egui_phosphor::regular::CHART_LINE, &label).hint(view.keys.stats);
+            if stats.selected(view.panel == Some(Panel::Stats)).size(32.0).show(ui).clicked() {
+                draw.want(Intent::TogglePanel(Panel::Stats));
+            }
             layout_ui(ui, view, draw);
+            if !view.hands.is_empty() {
+                let words = draw.f("call-hands", &[("names", view.hands.join(", ").into())]);
+                let shown = crate::widget::controls::pill(
+                    ui,
+                    Some(egui_phosphor::regular::HAND),
+                    &words,
+                    palette.accent,
+                    palette.accent_soft,
+                );
+                shown.widget_info(|| WidgetInfo::labeled(WidgetType::Label, true, &words));
+            }
             if let Some(who) = &view.recording {
                 let words = draw.f("call-recording-by", &[("name", who.as_str().into())]);
                 crate::widget::controls::pill(
@@ -347,7 +458,7 @@ fn layout_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
         CallLayout::Grid => (egui_phosphor::regular::SQUARES_FOUR, "call-layout-grid"),
         CallLayout::Spotlight => (egui_phosphor::regular::FRAME_CORNERS, "call-layout-spotlight"),
     };
-    if IconButton::new(icon, &draw.t(key)).hint("W").size(32.0).show(ui).clicked() {
+    if IconButton::new(icon, &draw.t(key)).hint(view.keys.layout).size(32.0).show(ui).clicked() {
         draw.want(Intent::ToggleLayout);
     }
 }
@@ -367,9 +478,9 @@ fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Draw<'_>) {
     const SIDE: f32 = 48.0;
     let width = ui.available_width();
     let (rect, _) = ui.allocate_exact_size(vec2(width, SIDE), Sense::hover());
-    let compact = width < 760.0;
+    let compact = width < 900.0;
     let gap = if compact { 8.0 } else { 12.0 };
-    let middle = 5.0 * SIDE + 4.0 * gap;
+    let middle = 7.0 * SIDE + 6.0 * gap;
     let leave_width = if compact { SIDE + 8.0 } else { 112.0 };
     let right = 3.0 * SIDE + 3.0 * gap + leave_width;
     // In the middle of the window, unless the right side would be reached.
@@ -381,7 +492,7 @@ fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Draw<'_>) {
     } else {
         (fill::MICROPHONE_SLASH, "call-unmute", Look::Off)
     };
-    if control(ui, at(0.0), icon, &draw.t(key), "M", look, 0) {
+    if control(ui, at(0.0), icon, &draw.t(key), view.keys.mic, look, 0) {
         draw.want(Intent::ToggleMic);
     }
     let (icon, key, look) = if view.camera_on {
@@ -389,11 +500,11 @@ fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Draw<'_>) {
     } else {
         (fill::VIDEO_CAMERA_SLASH, "call-camera-on", Look::Off)
     };
-    if control(ui, at(1.0), icon, &draw.t(key), "V", look, 0) {
+    if control(ui, at(1.0), icon, &draw.t(key), view.keys.camera, look, 0) {
         draw.want(Intent::ToggleCamera);
     }
     let (key, look) = if view.sharing { ("call-share-stop", Look::Active) } else { ("call-share", Look::Plain) };
-    if control(ui, at(2.0), fill::MONITOR_ARROW_UP, &draw.t(key), "D", look, 0) {
+    if control(ui, at(2.0), fill::MONITOR_ARROW_UP, &draw.t(key), view.keys.share, look, 0) {
         draw.want(if view.sharing { Intent::StopShare } else { Intent::ShowShare });
     }
     let (icon, key, look) = if view.deafened {
@@ -413,6 +524,12 @@ fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Draw<'_>) {
         draw.want(Intent::ToggleRecord);
     }
 
+    let (key, look) = if view.my_hand { ("call-hand-lower", Look::Active) } else { ("call-hand", Look::Plain) };
+    if control(ui, at(5.0), fill::HAND, &draw.t(key), view.keys.hand, look, view.hands.len() as u32) {
+        draw.want(Intent::ToggleHand);
+    }
+    reactions_ui(ui, at(6.0), draw);
+
     let panel = |on: bool| if on { Look::Active } else { Look::Plain };
     let leave = Rect::from_min_max(pos2(rect.right() - leave_width, rect.top()), rect.max);
     let people = Rect::from_min_size(pos2(leave.left() - gap - SIDE, rect.top()), vec2(SIDE, SIDE));
@@ -422,11 +539,11 @@ fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Draw<'_>) {
         draw.want(Intent::ToggleBoard);
     }
     let look = panel(view.panel == Some(Panel::Chat));
-    if control(ui, chat, icons::CHAT_CIRCLE_TEXT, &draw.t("chat-title"), "C", look, view.unread) {
+    if control(ui, chat, icons::CHAT_CIRCLE_TEXT, &draw.t("chat-title"), view.keys.chat, look, view.unread) {
         draw.want(Intent::TogglePanel(Panel::Chat));
     }
     let look = panel(view.panel == Some(Panel::People));
-    if control(ui, people, icons::USERS, &draw.t("people-title"), "P", look, view.knocks) {
+    if control(ui, people, icons::USERS, &draw.t("people-title"), view.keys.people, look, view.knocks) {
         draw.want(Intent::TogglePanel(Panel::People));
     }
     if leave_ui(ui, leave, &draw.t("call-leave"), compact) {
@@ -434,7 +551,28 @@ fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Draw<'_>) {
     }
 }
 
+/// A control that opens a row of reactions.
+fn reactions_ui(ui: &mut Ui, rect: Rect, draw: &mut Draw<'_>) {
+    let response = control_response(ui, rect, egui_phosphor::fill::SMILEY, &draw.t("call-react"), "1–5", Look::Plain, 0);
+    egui::Popup::menu(&response).show(|ui| {
+        ui.horizontal(|ui| {
+            for emoji in REACTIONS {
+                let button = ui.add(egui::Button::new(RichText::new(emoji).size(22.0)).min_size(vec2(40.0, 36.0)));
+                crate::widget::field::name(&button, &draw.f("call-react-with", &[("emoji", emoji.into())]));
+                if button.clicked() {
+                    draw.want(Intent::CallReact(emoji.to_owned()));
+                    ui.close();
+                }
+            }
+        });
+    });
+}
+
 fn control(ui: &mut Ui, rect: Rect, icon: &str, name: &str, key: &str, look: Look, badge: u32) -> bool {
+    control_response(ui, rect, icon, name, key, look, badge).clicked()
+}
+
+fn control_response(ui: &mut Ui, rect: Rect, icon: &str, name: &str, key: &str, look: Look, badge: u32) -> egui::Response {
     let palette = Palette::of(ui);
     let response = ui.interact(rect, ui.id().with(("control", rect.left() as i32, icon)), Sense::click());
     response.widget_info(|| WidgetInfo::selected(WidgetType::Button, true, look == Look::Active, name));
@@ -454,7 +592,7 @@ fn control(ui: &mut Ui, rect: Rect, icon: &str, name: &str, key: &str, look: Loo
     }
     focus_ring(ui, &response, rect, 15.0);
     let response = response.on_hover_cursor(CursorIcon::PointingHand);
-    named_tooltip(response, name, (!key.is_empty()).then_some(key)).clicked()
+    named_tooltip(response, name, (!key.is_empty()).then_some(key))
 }
 
 fn leave_ui(ui: &mut Ui, rect: Rect, name: &str, compact: bool) -> bool {

@@ -31,6 +31,7 @@ pub enum DialogView {
     Shortcuts {
         /// Those of the board, which is before the person's eyes.
         board: bool,
+        keys: Vec<KeyRow>,
     },
     Share(Vec<ShareOption>),
     Confirm(ConfirmView),
@@ -84,8 +85,8 @@ impl DialogView {
                 let room = Link::parse(form.link.trim()).ok().map(|link| displayable(&link.room_name));
                 Self::Join { form: form.clone(), room }
             }
+            Dialog::Shortcuts => Self::Shortcuts { board: state.board().is_some(), keys: key_rows(state) },
             Dialog::Settings { .. } => Self::Settings(Box::new(SettingsView::new(state)?)),
-            Dialog::Shortcuts => Self::Shortcuts { board: state.board().is_some() },
             Dialog::Share => Self::Share(
                 state
                     .devices
@@ -124,6 +125,27 @@ impl DialogView {
     }
 }
 
+/// A key that can be another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    pub action: keys::Action,
+    /// The key of its words.
+    pub words: &'static str,
+    pub key: &'static str,
+    /// The next key that is pressed is its new one.
+    pub waiting: bool,
+}
+
+fn key_rows(state: &AppState) -> Vec<KeyRow> {
+    let row = |(action, _, words): (keys::Action, egui::Key, &'static str)| KeyRow {
+        action,
+        words,
+        key: keys::key_of(&state.settings, action).name(),
+        waiting: state.rebinding == Some(action),
+    };
+    keys::ACTIONS.map(row).into()
+}
+
 fn confirm_view(state: &AppState, confirm: &Confirm) -> ConfirmView {
     let (title, body, act, name) = match confirm {
         Confirm::Revoke { name, .. } => ("confirm-revoke", "confirm-revoke-more", "confirm-revoke-act", name.as_str()),
@@ -136,6 +158,7 @@ fn confirm_view(state: &AppState, confirm: &Confirm) -> ConfirmView {
         }
         Confirm::Wipe => ("confirm-wipe", "confirm-wipe-more", "confirm-wipe-act", ""),
         Confirm::RemoveFile { name, .. } => ("confirm-file", "confirm-file-more", "confirm-file-act", name.as_str()),
+        Confirm::EndForAll => ("confirm-end", "confirm-end-more", "confirm-end-act", ""),
         Confirm::Record => ("confirm-record", "confirm-record-more", "confirm-record-act", ""),
     };
     let folder = state.launch.recordings.display().to_string();
@@ -158,7 +181,7 @@ pub fn dialog_ui(ctx: &egui::Context, view: &DialogView, draw: &mut Draw<'_>) {
         DialogView::NewRoom(form) => new_room_ui(ui, form, draw),
         DialogView::Join { form, room } => join_ui(ui, form, room.as_deref(), draw),
         DialogView::Settings(view) => settings_ui(ui, view, draw),
-        DialogView::Shortcuts { board } => shortcuts_ui(ui, *board, draw),
+        DialogView::Shortcuts { board, keys } => shortcuts_ui(ui, *board, keys, draw),
         DialogView::Share(options) => share_ui(ui, options, draw),
         DialogView::Confirm(view) => confirm_ui(ui, view, draw),
         DialogView::Person(view) => person_ui(ui, view, draw),
@@ -383,7 +406,7 @@ fn role_more_key(role: conclave_node::view::RoleView) -> &'static str {
     }
 }
 
-fn shortcuts_ui(ui: &mut Ui, board: bool, draw: &mut Draw<'_>) {
+fn shortcuts_ui(ui: &mut Ui, board: bool, rows: &[KeyRow], draw: &mut Draw<'_>) {
     head(ui, 400.0, &draw.t("keys-title"), Some(&draw.t("keys-body")), draw);
     ui.spacing_mut().item_spacing.y = space::S;
     if board {
@@ -392,9 +415,29 @@ fn shortcuts_ui(ui: &mut Ui, board: bool, draw: &mut Draw<'_>) {
         ScrollArea::vertical().max_height(480.0).show(ui, |ui| {
             keys_ui(ui, tools.chain(canvas::keys::LISTED), draw);
         });
-    } else {
-        keys_ui(ui, keys::LISTED.into_iter(), draw);
+        return;
     }
+    for row in rows {
+        ui.horizontal(|ui| {
+            ui.set_min_size(vec2(ui.available_width(), 22.0));
+            let words = draw.t(row.words);
+            ui.label(RichText::new(&words).size(13.5));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let shown = if row.waiting { draw.t("keys-press") } else { row.key.to_owned() };
+                let button =
+                    ui.add(egui::Button::new(RichText::new(&shown).size(12.5)).selected(row.waiting).min_size(vec2(34.0, 22.0)));
+                let name = draw.f("keys-change", &[("what", words.into()), ("key", shown.into())]);
+                crate::widget::field::name(&button, &name);
+                if button.on_hover_text(&name).clicked() {
+                    draw.want(Intent::Rebind((!row.waiting).then_some(row.action)));
+                }
+            });
+        });
+    }
+    if Button::new(Tone::Ghost, &draw.t("keys-reset")).small().show(ui).clicked() {
+        draw.want(Intent::ResetKeys);
+    }
+    keys_ui(ui, keys::LISTED.into_iter(), draw);
 }
 
 fn keys_ui<'k>(ui: &mut Ui, listed: impl Iterator<Item = (&'k [&'k str], &'k str)>, draw: &mut Draw<'_>) {

@@ -27,6 +27,9 @@ pub struct LobbyView {
     pub camera_on: bool,
     pub busy: bool,
     pub problem: Option<String>,
+    /// Loudness of the microphone, 0 to 1 on a scale of decibels.
+    pub mic_level: f32,
+    pub trying: bool,
     pub camera: Picker,
     pub mic: Picker,
     pub speaker: Picker,
@@ -46,6 +49,8 @@ impl LobbyView {
             camera_on: lobby.camera_on,
             busy: lobby.busy,
             problem: lobby.problem.clone(),
+            mic_level: meter(state.mic_level),
+            trying: lobby.trying,
             camera: Picker::new(state, MediaKind::Camera),
             mic: Picker::new(state, MediaKind::Microphone),
             speaker: Picker::new(state, MediaKind::Speaker),
@@ -102,9 +107,26 @@ fn card_ui(ui: &mut Ui, view: &LobbyView, draw: &mut Draw<'_>) {
             ui.add(egui::Label::new(RichText::new(words).size(13.0).color(palette.muted)).wrap());
         });
     }
-    for picker in [&view.mic, &view.camera, &view.speaker] {
+    picker_ui(ui, &view.mic, draw);
+    meter_ui(ui, view, draw);
+    for picker in [&view.camera, &view.speaker] {
         picker_ui(ui, picker, draw);
     }
+    ui.horizontal_wrapped(|ui| {
+        use egui_phosphor::regular as icons;
+        let (speaker, mic) = (draw.t("lobby-try-speaker"), draw.t("lobby-try-mic"));
+        let button = Button::new(Tone::Secondary, &speaker).small().icon(icons::SPEAKER_HIGH).enabled(!view.trying);
+        if button.show(ui).clicked() {
+            draw.want(Intent::TrySpeaker);
+        }
+        let button = Button::new(Tone::Secondary, &mic).small().icon(icons::MICROPHONE).enabled(!view.trying);
+        if button.show(ui).clicked() {
+            draw.want(Intent::TryMic);
+        }
+        if view.trying {
+            muted(ui, &draw.t("lobby-trying"));
+        }
+    });
     ui.add_space(space::XS);
     let label = draw.t(if view.inside.is_empty() { "lobby-start" } else { "lobby-join" });
     if Button::new(Tone::Primary, &label).icon(egui_phosphor::regular::SIGN_IN).wide().busy(view.busy).show(ui).clicked() {
@@ -115,6 +137,22 @@ fn card_ui(ui: &mut Ui, view: &LobbyView, draw: &mut Draw<'_>) {
         ui.label(RichText::new(egui_phosphor::regular::LOCK_SIMPLE).size(14.0).color(palette.success));
         ui.label(RichText::new(draw.t("lobby-encrypted")).size(12.5).color(palette.faint));
     });
+}
+
+/// From loudness to a bar: −60 dB is its beginning, full scale its end.
+fn meter(level: f32) -> f32 {
+    if level <= 0.0 { 0.0 } else { (1.0 + 20.0 * level.log10() / 60.0).clamp(0.0, 1.0) }
+}
+
+/// How loud the microphone is, so that one sees that it hears.
+fn meter_ui(ui: &mut Ui, view: &LobbyView, draw: &Draw<'_>) {
+    let palette = Palette::of(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 6.0), Sense::hover());
+    let name = draw.t("lobby-meter");
+    response.widget_info(|| WidgetInfo::labeled(WidgetType::ProgressIndicator, true, &name));
+    ui.painter().rect_filled(rect, CornerRadius::same(3), palette.line);
+    let filled = Rect::from_min_size(rect.min, vec2(rect.width() * view.mic_level, rect.height()));
+    ui.painter().rect_filled(filled, CornerRadius::same(3), palette.success);
 }
 
 fn preview_ui(ui: &mut Ui, view: &LobbyView, rect: Rect, draw: &mut Draw<'_>) {

@@ -1,6 +1,6 @@
 //! The person's choices: name, look, devices, and what the network looks like from here.
 
-use conclave_node::view::MediaKind;
+use conclave_node::view::{MediaKind, SoundView};
 use egui::{Align, ComboBox, Frame, Layout, Margin, RichText, ScrollArea, Ui, vec2};
 
 use crate::intent::{Confirm, Intent, SettingsPage};
@@ -27,6 +27,7 @@ pub struct SettingsView {
     pub settings: Settings,
     pub language: Language,
     pub devices: Vec<Picker>,
+    pub sound: SoundView,
     pub network: Option<Network>,
     pub team: Vec<String>,
 }
@@ -56,6 +57,7 @@ impl SettingsView {
             settings: state.settings.clone(),
             language: state.text.language(),
             devices: [MediaKind::Microphone, MediaKind::Camera, MediaKind::Speaker].map(|kind| Picker::new(state, kind)).into(),
+            sound: state.sound,
             network: state.diagnosis.as_ref().map(|diagnosis| Network {
                 lines: tried_lines(state, diagnosis),
                 listening: diagnosis.listening.clone(),
@@ -176,6 +178,9 @@ fn appearance_ui(ui: &mut Ui, view: &SettingsView, draw: &mut Draw<'_>) {
     if switch(ui, settings.reduced_motion, &draw.t("settings-motion"), Some(&draw.t("settings-motion-more"))) {
         settings.reduced_motion = !settings.reduced_motion;
     }
+    if switch(ui, settings.notifications, &draw.t("settings-notify"), Some(&draw.t("settings-notify-more"))) {
+        settings.notifications = !settings.notifications;
+    }
     if settings != view.settings {
         draw.want(Intent::Settings(settings));
     }
@@ -212,6 +217,21 @@ fn devices_ui(ui: &mut Ui, view: &SettingsView, draw: &mut Draw<'_>) {
     let label = draw.t("settings-refresh");
     if Button::new(Tone::Secondary, &label).small().icon(egui_phosphor::regular::ARROWS_CLOCKWISE).show(ui).clicked() {
         draw.want(Intent::RefreshDevices);
+    }
+    section(ui, &draw.t("settings-sound"));
+    let mut sound = view.sound;
+    for (on, label, more) in [
+        (&mut sound.echo, "sound-echo", "sound-echo-more"),
+        (&mut sound.noise, "sound-noise", "sound-noise-more"),
+        (&mut sound.gain, "sound-gain", "sound-gain-more"),
+        (&mut sound.chimes, "sound-chimes", "sound-chimes-more"),
+    ] {
+        if switch(ui, *on, &draw.t(label), Some(&draw.t(more))) {
+            *on = !*on;
+        }
+    }
+    if sound != view.sound {
+        draw.want(Intent::Sound(sound));
     }
 }
 

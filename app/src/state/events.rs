@@ -77,7 +77,16 @@ impl AppState {
                 let text = self.text.f("toast-knock", &[("name", displayable(&knock.name).into()), ("room", room_name.into())]);
                 let action = (self.text.t("toast-knock-action"), Intent::SelectRoom(room));
                 self.toasts.push(Tone::Info, text, None, Some(action), self.now_ms);
-                return vec![Effect::Attention];
+                let body = self.text.f("notify-knock", &[("name", displayable(&knock.name).into())]);
+                return self.with_notice(room, body, vec![Effect::Attention]);
+            }
+            Event::MediaLevel { level } => self.mic_level = level,
+            Event::CallReaction { device, emoji, .. } => self.stage.signs.react(device, displayable(&emoji), self.now_ms),
+            Event::CallHandLowered { room, device } => self.hand_lowered(room, device),
+            Event::CallMutedBy { room, device } => {
+                self.stage.talking = false;
+                let name = self.person_name(Some(room), device);
+                self.toasts.push(Tone::Info, self.text.f("toast-muted-by", &[("name", name.into())]), None, None, self.now_ms);
             }
             Event::KnockEnded { room, device } => {
                 if let Some(room) = self.room_mut(room) {
@@ -107,9 +116,13 @@ impl AppState {
             Event::BoardReset { room } => return self.board_reset(room),
             Event::BoardLive { room, device, live } => self.board_live(room, device, live),
             Event::CallChanged { call } => self.take_call(call),
-            Event::CallParticipantJoined { .. } | Event::CallConnected { .. } | Event::CallFirstFrame { .. } => {}
+            Event::CallParticipantJoined { room, device } => {
+                let name = self.person_name(Some(room), device);
+                let body = self.text.f("notify-call", &[("name", name.into())]);
+                return self.with_notice(room, body, Vec::new());
+            }
+            Event::CallConnected { .. } | Event::CallFirstFrame { .. } => {}
             Event::CallParticipantLeft { room, device, reason } => {
-                self.stage.speaker.forget(device);
                 self.unpin(device);
                 let key = match reason {
                     LeaveReason::Left => "toast-call-left",
@@ -221,6 +234,8 @@ impl AppState {
                     self.invitation.made = Some(invite);
                 }
             }
+            (Pending::Sound, Reply::Sound { sound }) => self.sound = sound,
+            (Pending::Trial, _) => self.end_trial(),
             (Pending::Verification, Reply::Verification { verification }) => self.verification = Some(verification),
             (Pending::Files { room }, Reply::Files { files }) => self.take_files(room, files),
             (Pending::Share { room, path }, Reply::File { file }) => {
@@ -271,6 +286,7 @@ impl AppState {
                     return Vec::new();
                 }
             }
+            Pending::Trial => self.end_trial(),
             Pending::EnterCall => {
                 if let Place::Lobby(lobby) = &mut self.place {
                     lobby.busy = false;
@@ -364,6 +380,10 @@ impl AppState {
         if names_me {
             effects.push(Effect::Attention);
         }
+        if new && !message.mine && !message.deleted {
+            let body = format!("{}: {}", displayable(&message.author_name), displayable(&message.body));
+            effects = self.with_notice(room, body.chars().take(200).collect(), effects);
+        }
         let Some(chat) = self.chats.get_mut(&room).filter(|chat| chat.loaded) else { return effects };
         if chat.place(message, after) == Placed::ReadAgain {
             effects.extend(self.reload_chat(room));
@@ -387,8 +407,8 @@ impl AppState {
     fn take_call(&mut self, call: Option<CallView>) {
         match call {
             Some(call) => {
-                let levels = call.people.iter().map(|person| (person.device, if person.mic_on { person.level } else { 0.0 }));
-                self.stage.speaker.hear(levels, self.now_ms);
+                self.stage.signs.note(&call, self.now_ms);
+                self.sound = call.me.sound;
                 // The first news of a call that was begun from the lobby, or by the state after a lag.
                 if self.call.is_none() && !matches!(self.place, Place::Rooms) {
                     self.place = Place::Call;
@@ -403,6 +423,32 @@ impl AppState {
             }
             None => self.leave_call_screen(),
         }
+    }
+
+    /// By somebody who leads, or because this person spoke: then it can go up again.
+    fn hand_lowered(&mut self, room: RoomId, by: Option<DeviceId>) {
+        let (text, action) = match by {
+            Some(device) => {
+                let name = self.person_name(Some(room), device);
+                (self.text.f("toast-hand-lowered", &[("name", name.into())]), None)
+            }
+            None => (self.text.t("toast-hand-spoke"), Some((self.text.t("undo"), Intent::Hand(true)))),
+        };
+        self.toasts.push(Tone::Info, text, None, action, self.now_ms);
+    }
+
+    fn end_trial(&mut self) {
+        if let Place::Lobby(lobby) = &mut self.place {
+            lobby.trying = false;
+        }
+    }
+
+    /// Beside other effects, a notice of the desktop where the person wants any.
+    fn with_notice(&self, room: RoomId, body: String, mut effects: Vec<Effect>) -> Vec<Effect> {
+        if self.settings.notifications {
+            effects.push(Effect::Notify { title: self.room_name(room), body });
+        }
+        effects
     }
 
     pub(super) fn leave_call_screen(&mut self) {

@@ -3,7 +3,7 @@
 mod call;
 mod chat;
 
-use conclave_node::command::Command;
+use conclave_node::command::{Command, HostAsk};
 use conclave_node::config::Protection;
 use conclave_protocol::id::RoomId;
 use conclave_protocol::link::Link;
@@ -66,6 +66,14 @@ impl AppState {
             | Intent::SetLayout(_)
             | Intent::ToggleLayout
             | Intent::Pin(_)
+            | Intent::Hand(_)
+            | Intent::ToggleHand
+            | Intent::CallReact(_)
+            | Intent::Host { .. }
+            | Intent::Volume { .. }
+            | Intent::Sound(_)
+            | Intent::TrySpeaker
+            | Intent::TryMic
             | Intent::LeaveCall => self.handle_call(intent),
             Intent::ToggleBoard => {
                 let room = self.open_room();
@@ -75,6 +83,15 @@ impl AppState {
                 }
             }
             Intent::Board(intent) => self.handle_board(intent),
+            Intent::Rebind(action) => {
+                self.rebinding = action;
+                Vec::new()
+            }
+            Intent::Bind(action, key) => {
+                self.rebinding = None;
+                self.keep_settings(crate::keys::bind(&self.settings, action, &key))
+            }
+            Intent::ResetKeys => self.keep_settings(Settings { keys: Default::default(), ..self.settings.clone() }),
             intent => self.handle_room(intent),
         }
     }
@@ -250,7 +267,12 @@ impl AppState {
                 self.dialog = Some(Dialog::Settings { page, name });
                 return match page {
                     crate::intent::SettingsPage::Network => self.handle(Intent::Diagnose),
-                    crate::intent::SettingsPage::Devices => self.handle(Intent::RefreshDevices),
+                    crate::intent::SettingsPage::Devices => {
+                        let mut effects = self.handle(Intent::RefreshDevices);
+                        let ask = Command::MediaSound { echo: None, noise: None, gain: None, chimes: None };
+                        effects.push(Effect::Send(ask, Pending::Sound));
+                        effects
+                    }
                     _ => Vec::new(),
                 };
             }
@@ -313,6 +335,7 @@ impl AppState {
             Confirm::DeleteMessage { room, message } => plain(Command::ChatDelete { room, message }),
             Confirm::Wipe => plain(Command::Wipe { everything: true }),
             Confirm::RemoveFile { room, file, .. } => plain(Command::FileRemove { room, file }),
+            Confirm::EndForAll => plain(Command::CallHost { act: HostAsk::End, device: None }),
             Confirm::Record => {
                 let folder = format!("{}", self.now_ms / 1000);
                 plain(Command::CallRecord { dir: Some(self.launch.recordings.join(folder)) })

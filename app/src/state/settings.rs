@@ -1,7 +1,10 @@
 //! What the person has chosen for this window. The node keeps it as one opaque value; only this module knows its form.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::keys::Action;
 use crate::text::Language;
 
 /// The key under which the node keeps the settings.
@@ -38,6 +41,10 @@ pub struct Settings {
     pub mic: Option<String>,
     pub speaker: Option<String>,
     pub layout: CallLayout,
+    /// Notices of the desktop while the window is not looked at.
+    pub notifications: bool,
+    /// Keys that are not the usual ones, by the name of the key.
+    pub keys: BTreeMap<Action, String>,
 }
 
 impl Default for Settings {
@@ -51,6 +58,8 @@ impl Default for Settings {
             mic: None,
             speaker: None,
             layout: CallLayout::Grid,
+            notifications: true,
+            keys: BTreeMap::new(),
         }
     }
 }

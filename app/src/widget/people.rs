@@ -1,5 +1,6 @@
 //! The people of a room: who waits at the door, who is here, what each may do.
 
+use conclave_node::command::HostAsk;
 use conclave_node::view::{CallCodeView, RoleView, RoomView};
 use conclave_protocol::id::{DeviceId, RoomId};
 use egui::{Align, Frame, Layout, Margin, Popup, RichText, ScrollArea, Sense, Ui, vec2};
@@ -83,6 +84,11 @@ pub struct MemberRow {
     /// Roles this person may be given by the one who looks.
     pub may_become: Vec<RoleView>,
     pub removable: bool,
+    /// How loud they are played here, where they are in the call that this person is in.
+    pub volume_pct: Option<u16>,
+    /// May be muted and taken out of the call.
+    pub leadable: bool,
+    pub hand_up: bool,
 }
 
 /// A code as it is compared by voice.
@@ -103,6 +109,8 @@ impl PeopleView {
                 // Only a role below one's own can be given or taken; the founder stays the founder.
                 let below = !member.me && member.role < me && can_admit;
                 let roles = [RoleView::Viewer, RoleView::Member, RoleView::Admin];
+                let call = state.call.as_ref().filter(|call| call.room == room.room);
+                let heard = call.and_then(|call| call.people.iter().find(|person| person.device == member.device));
                 MemberRow {
                     person: Person::new(member.device, member.account.as_bytes(), &member.name),
                     me: member.me,
@@ -114,6 +122,9 @@ impl PeopleView {
                     role: member.role,
                     may_become: roles.into_iter().filter(|role| below && *role != member.role && *role <= me).collect(),
                     removable: below,
+                    volume_pct: heard.map(|heard| (heard.volume * 100.0).round() as u16),
+                    leadable: heard.is_some() && can_admit && (member.role < RoleView::Owner || me == RoleView::Owner),
+                    hand_up: heard.is_some_and(|heard| heard.hand_ms.is_some()),
                 }
             })
             .collect();
@@ -283,6 +294,29 @@ fn menu(ui: &mut Ui, room: RoomId, member: &MemberRow, draw: &mut Draw<'_>) {
             let words = draw.f("person-make", &[("role", draw.t(role_key(*role)).into())]);
             if menu_item(ui, egui_phosphor::regular::USER_SWITCH, &words) {
                 draw.want(Intent::SetRole { room, device, role: *role });
+            }
+        }
+        if let Some(volume) = member.volume_pct {
+            ui.separator();
+            let mut pct = volume;
+            let words = draw.f("person-volume", &[("name", member.person.name.as_str().into())]);
+            ui.label(RichText::new(&words).size(12.0).color(Palette::of(ui).muted));
+            let slider = ui.add(egui::Slider::new(&mut pct, 0..=200).suffix(" %"));
+            crate::widget::field::name(&slider, &words);
+            if pct != volume {
+                draw.want(Intent::Volume { device, pct });
+            }
+        }
+        if member.leadable {
+            ui.separator();
+            if menu_item(ui, egui_phosphor::regular::MICROPHONE_SLASH, &draw.t("person-mute")) {
+                draw.want(Intent::Host { act: HostAsk::Mute, device });
+            }
+            if member.hand_up && menu_item(ui, egui_phosphor::regular::HAND_PALM, &draw.t("person-lower-hand")) {
+                draw.want(Intent::Host { act: HostAsk::LowerHand, device });
+            }
+            if menu_item(ui, egui_phosphor::regular::PHONE_X, &draw.t("person-out-of-call")) {
+                draw.want(Intent::Host { act: HostAsk::Remove, device });
             }
         }
         if member.removable {

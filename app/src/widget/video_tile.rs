@@ -28,6 +28,8 @@ pub struct Tile {
     pub deafened: bool,
     pub recording: bool,
     pub speaking: bool,
+    /// Its place in the queue of hands, from 1.
+    pub hand: Option<usize>,
     pub pinned: bool,
     pub link: Option<LinkState>,
     /// Words for the link's state, where it is not as it should be.
@@ -164,6 +166,12 @@ pub fn tile_ui(ui: &mut Ui, rect: Rect, tile: &Tile, draw: &mut Draw<'_>) {
     name_plate(ui, rect, tile);
     if let Some(trouble) = &tile.trouble {
         trouble_pill(ui, rect, trouble, mismatch);
+    }
+    if let Some(place) = tile.hand {
+        let at = rect.left_top() + vec2(26.0, 20.0);
+        ui.painter().rect_filled(Rect::from_center_size(at, vec2(42.0, 26.0)), CornerRadius::same(13), palette.accent);
+        let words = format!("{} {place}", egui_phosphor::regular::HAND);
+        ui.painter().text(at, Align2::CENTER_CENTER, words, font(14.0, Weight::Semibold), palette.on_accent);
     }
     let mut corner = rect.right_top() + vec2(-20.0, 20.0);
     for (on, icon, colour) in [

@@ -353,7 +353,15 @@ impl World {
                 let people: Vec<DeviceId> = self.room_mut(room)?.call.iter().flat_map(|call| call.people.clone()).collect();
                 let participants = people.iter().map(|device| self.participant(room, *device)).collect();
                 let me = MyMediaView { mic_on, mic, camera, speaker, ..Default::default() };
-                self.state.call = Some(CallView { room, call: CallId([5; 16]), since_ms: NOW_MS, me, people: participants });
+                self.state.call = Some(CallView {
+                    room,
+                    call: CallId([5; 16]),
+                    since_ms: NOW_MS,
+                    me,
+                    people: participants,
+                    speaker: None,
+                    hands: Vec::new(),
+                });
                 events.push(Event::CallChanged { call: self.state.call.clone() });
                 Reply::Done {}
             }
@@ -375,6 +383,23 @@ impl World {
                 me.deafened = on;
                 me.mic_on &= !on;
             }),
+            Command::CallHand { on } => {
+                if let Some(call) = &mut self.state.call {
+                    call.me.hand_ms = on.then_some(NOW_MS);
+                    call.hands.retain(|device| *device != ME);
+                    if on {
+                        call.hands.push(ME);
+                    }
+                    events.push(Event::CallChanged { call: self.state.call.clone() });
+                }
+                Reply::Done {}
+            }
+            Command::CallReact { emoji } => {
+                if let Some(room) = self.state.call.as_ref().map(|call| call.room) {
+                    events.push(Event::CallReaction { room, device: ME, emoji });
+                }
+                Reply::Done {}
+            }
             Command::CallRecord { dir } => {
                 self.change_media(events, |me| me.recording = dir.map(|dir| dir.display().to_string()))
             }
@@ -461,6 +486,10 @@ impl World {
             deafened: false,
             recording: false,
             level: 0.0,
+            speaking: false,
+            hand_ms: None,
+            volume: 1.0,
+            quality: Default::default(),
             stats: LinkStats { rtt_ms: Some(3.0), received_kbps: 812.0, sent_kbps: 790.0, video_fps: 30.0, ..Default::default() },
         }
     }

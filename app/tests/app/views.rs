@@ -68,7 +68,7 @@ fn spotlight_goes_to_a_share_then_to_who_is_pinned() {
     );
 
     window.want(Intent::SetLayout(CallLayout::Spotlight));
-    window.script.change_call(|call| call.people[1].level = 0.5);
+    window.script.change_call(|call| call.speaker = Some(call.people[1].device));
     window.settle();
     assert_eq!(tiles(&window).1[0], "Ada Lindqvist", "who speaks has the spotlight");
 
@@ -77,6 +77,12 @@ fn spotlight_goes_to_a_share_then_to_who_is_pinned() {
     window.settle();
     let (spotlight, labels) = tiles(&window);
     assert!(spotlight && labels[0] == "Tomás Ferreira's screen" && labels.len() == 5, "a share takes the spotlight: {labels:?}");
+
+    window.script.change_call(|call| call.people[0].screen_on = true);
+    window.settle();
+    assert!(!tiles(&window).0, "several shares become tiles");
+    window.script.change_call(|call| call.people[0].screen_on = false);
+    window.settle();
 
     let ben = conclave::intent::TileKey { device: Some(DeviceId([2; 32])), stream: StreamKind::Camera };
     window.want(Intent::Pin(ben));

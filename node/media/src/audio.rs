@@ -4,23 +4,28 @@
 //! All sound inside is 48 kHz mono `f32`. A source hands over blocks of 10 ms, an opus frame is 20 ms. A device that speaks another
 //! rate or more channels is converted at the edge.
 
+pub mod chime;
 pub mod device;
 pub mod level;
 pub mod mix;
 pub mod playout;
+pub mod processing;
 pub mod resample;
 mod ring;
 pub mod sender;
 pub mod sink;
 pub mod source;
 pub mod spec;
+pub mod trial;
 pub mod wav;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use self::chime::Chime;
 pub use self::playout::{AudioFeed, FeedItem, Playout, PlayoutCounters, StreamMeter};
+pub use self::processing::{EchoReference, SoundProcessing};
 pub use self::sender::AudioSender;
 pub use self::sink::AudioSink;
 pub use self::source::{AudioSource, Heard};

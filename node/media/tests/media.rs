@@ -3,8 +3,12 @@
 
 #[path = "media/codecs.rs"]
 mod codecs;
+#[path = "media/echo.rs"]
+mod echo;
 #[path = "media/parsers.rs"]
 mod parsers;
+#[path = "media/processing.rs"]
+mod processing;
 #[cfg(target_os = "linux")]
 #[path = "media/screen.rs"]
 mod screen;

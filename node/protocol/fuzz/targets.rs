@@ -227,13 +227,31 @@ impl Rooms for Nowhere {
 pub fn live_payload(data: &[u8]) {
     let Ok(payload) = decode::<LivePayload>(data) else { return };
     assert_eq!(decode::<LivePayload>(&encode(&payload)).as_ref(), Ok(&payload));
-    let LivePayload::Presence(presence) = payload else { return };
+    let presence = match payload {
+        LivePayload::Presence(presence) => presence,
+        LivePayload::Reaction(reaction) => {
+            return sign(|call| call.handle_reaction(DeviceId([2; 32]), reaction, Duration::from_secs(1)));
+        }
+        LivePayload::Host(order) => {
+            return sign(|call| call.handle_order(DeviceId([2; 32]), order, true, Duration::from_secs(1)));
+        }
+        LivePayload::Unknown(_) => return,
+    };
     let mut call = Call::new(DeviceId([1; 32]), 1);
     call.join(MediaState::default(), Duration::ZERO, 0, &mut Counting(5));
     call.handle_presence(DeviceId([2; 32]), presence, Duration::from_secs(1));
     call.handle_timeout(Duration::from_secs(9));
     while call.poll_output().is_some() {}
     assert!(call.peers().count() <= 1);
+}
+
+/// From somebody who is in no call: whatever it says moves nothing.
+fn sign(handle: impl FnOnce(&mut Call)) {
+    let mut call = Call::new(DeviceId([1; 32]), 1);
+    call.join(MediaState::default(), Duration::ZERO, 0, &mut Counting(5));
+    while call.poll_output().is_some() {}
+    handle(&mut call);
+    assert_eq!(call.poll_output(), None);
 }
 
 /// A signal moves a negotiation without a panic.

@@ -5,11 +5,14 @@
 //! everyone in the other one moves. Who comes to a full call is told so before joining; of several who come at the same moment those
 //! with the lower device ids stay.
 
+pub mod host;
+
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand_core::CryptoRng;
 
+use self::host::{HostAct, HostOrder, Signs};
 use crate::id::{CallId, DeviceId};
 use crate::live::{Departure, HEARTBEAT_IDLE, HEARTBEAT_IN_CALL, InCall, MediaState, Presence, PresenceChange, PresenceTable};
 
@@ -36,6 +39,12 @@ pub enum CallEnd {
     /// This device does not belong to the room any more.
     #[error("not a member of the room any more")]
     Revoked,
+    /// Somebody who leads the call removed this device from it.
+    #[error("removed from the call")]
+    Removed(DeviceId),
+    /// Somebody who leads the call ended it for everyone.
+    #[error("the call was ended for everyone")]
+    EndedForAll(DeviceId),
 }
 
 /// What a [`Call`] wants done.
@@ -57,6 +66,12 @@ pub enum CallOutput {
     ParticipantChanged(DeviceId),
     /// Someone else is not in the room's call any more.
     ParticipantLeft(DeviceId, Departure),
+    /// Somebody who leads the call muted this device.
+    MutedBy(DeviceId),
+    /// The hand of this device went down, by whom.
+    HandLowered(DeviceId),
+    /// Somebody else's reaction, to be shown for a moment.
+    Reacted(DeviceId, String),
     /// This device is in no call: stop its media.
     Ended(CallEnd),
     /// The call cannot be joined.
@@ -70,6 +85,7 @@ struct Mine {
     joined_at: Duration,
     media: MediaState,
     level: u8,
+    hand_ms: Option<u64>,
 }
 
 /// The call of one room.
@@ -82,13 +98,14 @@ pub struct Call {
     mine: Option<Mine>,
     /// At most [`MAX_PEOPLE`] − 1.
     peers: BTreeSet<DeviceId>,
-    /// Whose certificate was wrong, and in which session and stay: not connected with again before they come anew.
+    /// Whose certificate was wrong or who was removed, and in which session and stay: not connected with again before they come anew.
     barred: BTreeMap<DeviceId, (Option<u64>, u64)>,
     moves: VecDeque<Duration>,
     said_at: Option<Duration>,
     /// Something is to be said that was not yet.
     unsaid: bool,
     seated_said: bool,
+    signs: Signs,
     outputs: VecDeque<CallOutput>,
 }
 
@@ -107,6 +124,7 @@ impl Call {
             said_at: None,
             unsaid: false,
             seated_said: false,
+            signs: Signs::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -126,7 +144,7 @@ impl Call {
             rng.fill_bytes(&mut id);
             CallId(id)
         });
-        self.mine = Some(Mine { call, joined_ms: now_ms, joined_at: now, media, level: 127 });
+        self.mine = Some(Mine { call, joined_ms: now_ms, joined_at: now, media, level: 127, hand_ms: None });
         self.moves.clear();
         self.seated_said = false;
         self.outputs.push_back(CallOutput::Joined(call));
@@ -152,6 +170,60 @@ impl Call {
         {
             mine.media = media;
             self.say_soon(now);
+        }
+    }
+
+    /// The hand goes up, at this moment in UTC, or down; the others are told at once. Gives whether that changed anything.
+    pub fn set_hand(&mut self, up_ms: Option<u64>, now: Duration) -> bool {
+        let Some(mine) = self.mine.as_mut().filter(|mine| mine.hand_ms.is_some() != up_ms.is_some()) else { return false };
+        mine.hand_ms = up_ms;
+        self.say_soon(now);
+        true
+    }
+
+    /// Since when the hand of this device is up.
+    pub fn hand_ms(&self) -> Option<u64> {
+        self.mine.as_ref()?.hand_ms
+    }
+
+    /// Everyone whose hand is up, in the order in which they went up.
+    pub fn hands(&self) -> Vec<(u64, DeviceId)> {
+        let Some(call) = self.current() else { return Vec::new() };
+        let others = self.others.in_call().filter(|(_, other)| other.call == call);
+        let others = others.filter_map(|(device, other)| Some((other.hand_ms?, device)));
+        let mut hands: Vec<_> = others.chain(self.hand_ms().map(|ms| (ms, self.me))).collect();
+        hands.sort_unstable();
+        hands
+    }
+
+    /// Somebody reacts. Only those in the same call are shown, and not more often than anyone could see.
+    pub fn handle_reaction(&mut self, from: DeviceId, reaction: host::Reaction, now: Duration) {
+        let here = self.others.get(&from).is_some_and(|other| other.call == reaction.call);
+        if here && self.current() == Some(reaction.call) && self.signs.handle_reaction(from, &reaction, now) {
+            self.outputs.push_back(CallOutput::Reacted(from, reaction.emoji));
+        }
+    }
+
+    /// Somebody orders. `may`: whether their role in the room lets them, of this target; judged by [`host::may_lead`].
+    pub fn handle_order(&mut self, from: DeviceId, order: HostOrder, may: bool, now: Duration) {
+        let same = self.current() == Some(order.call)
+            && (from == self.me || self.others.get(&from).is_some_and(|other| other.call == order.call));
+        if !same || !may || !self.signs.handle_order(from, now) {
+            return;
+        }
+        let mine = order.target == Some(self.me);
+        match (order.act, order.target) {
+            (HostAct::END, None) => self.end(CallEnd::EndedForAll(from), Departure::Left, now),
+            (HostAct::MUTE, Some(_)) if mine && from != self.me => self.outputs.push_back(CallOutput::MutedBy(from)),
+            (HostAct::LOWER_HAND, Some(_)) if mine => {
+                if self.set_hand(None, now) {
+                    self.outputs.push_back(CallOutput::HandLowered(from));
+                }
+            }
+            (HostAct::REMOVE, Some(_)) if mine && from != self.me => self.end(CallEnd::Removed(from), Departure::Left, now),
+            // Its own word that it goes may never come: nobody sends to it or plays it from here on.
+            (HostAct::REMOVE, Some(target)) if target != self.me => self.bar(target, Departure::Removed),
+            _ => {}
         }
     }
 
@@ -186,8 +258,12 @@ impl Call {
     /// The media of this peer came with another certificate than the signed one. It is removed, and not connected with again before it
     /// leaves and comes back.
     pub fn handle_mismatch(&mut self, device: DeviceId) {
+        self.bar(device, Departure::Mismatch);
+    }
+
+    fn bar(&mut self, device: DeviceId, departure: Departure) {
         if self.peers.remove(&device) {
-            self.outputs.push_back(CallOutput::RemovePeer(device, Departure::Mismatch));
+            self.outputs.push_back(CallOutput::RemovePeer(device, departure));
         }
         let stay = self.stay(&device);
         self.barred.insert(device, stay);
@@ -380,6 +456,7 @@ impl Call {
             seated: mine.joined_at + SEATED_AFTER <= now,
             media: mine.media,
             level: mine.level,
+            hand_ms: mine.hand_ms,
         });
         Presence { session: self.session, counter: self.counter, in_call }
     }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use minicbor::{Decode, Encode};
 
 use crate::board::BoardLive;
+use crate::call::host::{HostOrder, Reaction};
 use crate::id::{CallId, DeviceId};
 use crate::link::MAX_ADDRESS_LEN;
 use crate::negotiation::Signal;
@@ -49,6 +50,10 @@ open_enum! {
     pub enum LivePayload {
         /// Whether the sender is in the call, and what it sends there.
         0 => Presence(Presence),
+        /// Something that floats over the call for a moment.
+        1 => Reaction(Reaction),
+        /// Somebody who leads the call wants something of one person, or of all.
+        2 => Host(HostOrder),
         /// Where the sender is on the board, and what it draws there.
         10 => Board(BoardLive),
     }
@@ -126,6 +131,9 @@ pub struct InCall {
     /// Loudness of its microphone in −dBov: 0 the loudest, 127 silence.
     #[n(4)]
     pub level: u8,
+    /// Since when its hand is up, by its own clock, UTC; absent where it is down. Hands are taken in this order.
+    #[n(5)]
+    pub hand_ms: Option<u64>,
 }
 
 /// What a device sends and plays.
@@ -160,6 +168,8 @@ pub enum Departure {
     Revoked,
     /// Their media certificate was not the one they signed.
     Mismatch,
+    /// Somebody who leads the call removed them from it.
+    Removed,
     /// The two calls of the room become one, and everyone connects anew.
     Moved,
 }

@@ -4,4 +4,7 @@
 
 pub mod frame_cipher;
 pub mod jitter;
+pub mod pacing;
 pub mod packetizer;
+pub mod quality;
+pub mod speaker;

@@ -10,6 +10,8 @@ mod codes;
 mod corpus;
 #[path = "live/frame_cipher.rs"]
 mod frame_cipher;
+#[path = "live/host.rs"]
+mod host;
 #[path = "live/jitter.rs"]
 mod jitter;
 #[path = "live/knock.rs"]
@@ -20,10 +22,14 @@ mod link;
 mod linking;
 #[path = "live/negotiation.rs"]
 mod negotiation;
+#[path = "live/pacing.rs"]
+mod pacing;
 #[path = "live/packetizer.rs"]
 mod packetizer;
 #[path = "live/proof.rs"]
 mod proof;
+#[path = "live/speaker.rs"]
+mod speaker;
 #[path = "live/support.rs"]
 mod support;
 #[path = "live/vectors.rs"]

@@ -164,6 +164,18 @@ pub(crate) struct RunArguments {
     /// Sends this microphone in the call.
     #[arg(long, value_name = "SRC", requires = "call")]
     pub(crate) mic: Option<String>,
+    /// Leaves in what the speaker plays into the microphone.
+    #[arg(long)]
+    pub(crate) no_echo_cancellation: bool,
+    /// Leaves in the noise of the microphone.
+    #[arg(long)]
+    pub(crate) no_noise_suppression: bool,
+    /// Leaves the voice as loud as it is.
+    #[arg(long)]
+    pub(crate) no_gain_control: bool,
+    /// No sounds when somebody comes or goes.
+    #[arg(long)]
+    pub(crate) no_chimes: bool,
     /// Plays the others here.
     #[arg(long, value_name = "SINK", requires = "call")]
     pub(crate) speaker: Option<String>,

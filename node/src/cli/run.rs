@@ -138,6 +138,12 @@ async fn carry_out(node: Node, events: Events, arguments: RunArguments) -> Resul
         (None, Some(typed)) => Some(one_shot::find_room(&mut client, typed).await?),
         (None, None) => None,
     };
+    let off = |named: bool| named.then_some(false);
+    let (echo, noise) = (off(arguments.no_echo_cancellation), off(arguments.no_noise_suppression));
+    let (gain, chimes) = (off(arguments.no_gain_control), off(arguments.no_chimes));
+    if [echo, noise, gain, chimes].iter().any(Option::is_some) {
+        client.ask(Command::MediaSound { echo, noise, gain, chimes }).await?;
+    }
     if !arguments.call {
         return Ok(());
     }

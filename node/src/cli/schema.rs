@@ -10,7 +10,7 @@ use super::json::{self, Ask, Line};
 use crate::command::{Command, Reply};
 use crate::error::ErrorCode;
 use crate::event::{Event, LeaveReason};
-use crate::view::{FileState, LinkState, MediaKind, RoleView, SessionPhase, StreamKind};
+use crate::view::{FileState, LinkState, MediaKind, QualityView, RoleView, SessionPhase, StreamKind};
 
 const PAGE: &str = include_str!("../../../docs/AUTOMATION.md");
 
@@ -130,6 +130,7 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::File { .. } => "file",
         Reply::Files { .. } => "files",
         Reply::Setting { .. } => "value",
+        Reply::Sound { .. } => "sound",
         Reply::Verification { .. } => "verification",
         Reply::Team { .. } => "team",
         Reply::Board { .. } => "board",
@@ -172,6 +173,7 @@ fn every_answer_is_described() {
         "file",
         "files",
         "value",
+        "sound",
         "verification",
         "team",
         "board",
@@ -207,6 +209,8 @@ fn every_field_and_value_of_the_views_is_explained() {
         variants::<RoleView>(json!("?")),
         variants::<LinkState>(json!("?")),
         variants::<FileState>(json!("?")),
+        variants::<QualityView>(json!("?")),
+        variants::<crate::command::HostAsk>(json!("?")),
         variants::<MediaKind>(json!("?")),
         variants::<StreamKind>(json!("?")),
         variants::<SessionPhase>(json!("?")),

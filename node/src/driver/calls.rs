@@ -3,21 +3,27 @@
 
 mod devices;
 mod media;
+mod signs;
+mod sound;
 mod views;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use conclave_media::audio::Chime;
 use conclave_media::video::VideoPreview;
 use conclave_protocol::call::{CallEnd, CallOutput, MAX_PEOPLE};
 use conclave_protocol::id::{CallId, DeviceId, RoomId};
 use conclave_protocol::live::{Departure, LiveFrame, LivePayload, MAX_LIVE_FRAME, MediaState};
+use conclave_protocol::media::quality::QualityMeter;
+use conclave_protocol::media::speaker::Speech;
 use conclave_protocol::wire;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 pub(super) use self::devices::{Change, Done, list_devices};
+pub(super) use self::sound::load as load_sound;
 use super::Driver;
 use super::links::{LinkId, LinkKey};
 use crate::command::Reply;
@@ -26,7 +32,7 @@ use crate::event::{Event, LeaveReason};
 use crate::net::StreamName;
 use crate::pictures::PictureSlots;
 use crate::rtc::mesh::{Mesh, MeshEvent};
-use crate::view::{LinkState, LinkStats, MyMediaView};
+use crate::view::{LinkState, LinkStats, MyMediaView, SoundView};
 
 /// Events of the media that wait for the loop. When it is full the mesh waits, and leaves figures out.
 const MESH_EVENTS: usize = 256;
@@ -38,16 +44,17 @@ const GOODBYE: Duration = Duration::from_secs(3);
 pub(super) type Answer = oneshot::Sender<Result<Reply, CommandError>>;
 
 /// What somebody else's media are like, as this device sees them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Person {
     link: LinkState,
     stats: LinkStats,
     level: f32,
+    quality: QualityMeter,
 }
 
 impl Default for Person {
     fn default() -> Self {
-        Self { link: LinkState::Connecting, stats: LinkStats::default(), level: 0.0 }
+        Self { link: LinkState::Connecting, stats: LinkStats::default(), level: 0.0, quality: QualityMeter::new() }
     }
 }
 
@@ -58,6 +65,11 @@ struct Active {
     mine: MyMediaView,
     people: BTreeMap<DeviceId, Person>,
     tasks: JoinSet<()>,
+    /// Who is heard speaking, and whose picture is the large one.
+    speaking: BTreeSet<DeviceId>,
+    speaker: Option<DeviceId>,
+    /// The own voice.
+    voice: Speech,
     /// Which joining of a call this is. It stays when two calls become one.
     joining: u64,
 }
@@ -70,6 +82,12 @@ pub(super) struct Calls {
     doing: mpsc::Sender<Done>,
     pictures: PictureSlots,
     preview: Arc<Mutex<Option<VideoPreview>>>,
+    sound: SoundView,
+    /// How loud people are played here, until the node stops.
+    volumes: BTreeMap<DeviceId, f32>,
+    meter: sound::Meter,
+    /// Held while a microphone or a speaker is tried.
+    trial: Arc<tokio::sync::Mutex<()>>,
     /// Meshes that say goodbye.
     closing: JoinSet<()>,
     /// Counts the calls that were joined.
@@ -79,7 +97,7 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn new(pictures: PictureSlots) -> Self {
+    pub(super) fn new(pictures: PictureSlots, sound: SoundView) -> Self {
         let (doing, done) = mpsc::channel(MEDIA_DONE);
         Self {
             active: None,
@@ -88,6 +106,10 @@ impl Calls {
             doing,
             pictures,
             preview: Arc::default(),
+            sound,
+            volumes: BTreeMap::new(),
+            meter: sound::Meter::default(),
+            trial: Arc::default(),
             closing: JoinSet::new(),
             joinings: 0,
             changed: false,
@@ -102,7 +124,7 @@ fn not_in_call() -> CommandError {
 
 fn reason(departure: Departure) -> LeaveReason {
     match departure {
-        Departure::Left | Departure::Moved => LeaveReason::Left,
+        Departure::Left | Departure::Moved | Departure::Removed => LeaveReason::Left,
         Departure::Lost => LeaveReason::Lost,
         Departure::Revoked => LeaveReason::Revoked,
         Departure::Mismatch => LeaveReason::Mismatch,
@@ -160,24 +182,33 @@ impl Driver {
                 CallOutput::RemovePeer(device, _) => {
                     if let Some(active) = self.active_in(room) {
                         active.people.remove(&device);
+                        active.speaking.remove(&device);
                         active.mesh.remove_peer(device);
                     }
                 }
                 CallOutput::ParticipantJoined(device) => {
                     self.dirty.insert(room);
+                    self.chime(room, Chime::Join);
                     self.publish(Event::CallParticipantJoined { room, device });
                 }
                 CallOutput::ParticipantChanged(device) => self.tell_streams(room, device),
                 CallOutput::ParticipantLeft(device, departure) => {
                     self.dirty.insert(room);
+                    self.chime(room, Chime::Leave);
                     self.publish(Event::CallParticipantLeft { room, device, reason: reason(departure) });
                 }
+                CallOutput::MutedBy(by) => self.handle_muted_by(room, by),
+                CallOutput::HandLowered(by) => self.publish(Event::CallHandLowered { room, device: Some(by) }),
+                CallOutput::Reacted(device, emoji) => self.publish(Event::CallReaction { room, device, emoji }),
                 CallOutput::Ended(end) => {
                     self.dirty.insert(room);
                     self.end_mesh(room);
                     let error = match end {
                         CallEnd::Left => None,
                         CallEnd::Full => Some(full().into()),
+                        CallEnd::Removed(by) => Some(self.ended_by(room, by, "removed you from the call").into()),
+                        CallEnd::EndedForAll(by) if by == self.me.device.id() => None,
+                        CallEnd::EndedForAll(by) => Some(self.ended_by(room, by, "ended the call for everyone").into()),
                         CallEnd::Revoked => Some(
                             CommandError::new(ErrorCode::NotMember, "This device does not belong to the room any more.").into(),
                         ),
@@ -197,6 +228,18 @@ impl Driver {
         self.calls.active.is_some()
     }
 
+    fn ended_by(&self, room: RoomId, by: DeviceId, what: &str) -> CommandError {
+        let name = self.rooms.get(&room).and_then(|entry| entry.room.acl().name_of(&by));
+        CommandError::new(ErrorCode::RemovedFromCall, format!("{} {what}.", name.unwrap_or("Somebody")))
+    }
+
+    fn chime(&mut self, room: RoomId, chime: Chime) {
+        let wanted = self.calls.sound.chimes;
+        if let Some(active) = self.active_in(room).filter(|_| wanted) {
+            active.mesh.chime(chime);
+        }
+    }
+
     fn active_in(&mut self, room: RoomId) -> Option<&mut Active> {
         self.calls.active.as_mut().filter(|active| active.room == room)
     }
@@ -204,11 +247,15 @@ impl Driver {
     /// Media with a participant begin, unless another account had the name before.
     fn add_person(&mut self, room: RoomId, device: DeviceId) {
         let key_changed = self.is_key_changed(room, &device);
+        let volume = self.calls.volumes.get(&device).copied();
         if let Some(active) = self.active_in(room) {
             let link = if key_changed { LinkState::KeyChanged } else { LinkState::Connecting };
             active.people.insert(device, Person { link, ..Person::default() });
             if !key_changed {
                 active.mesh.add_peer(device);
+                if let Some(volume) = volume {
+                    active.mesh.set_volume(device, volume);
+                }
             }
         }
         self.tell_streams(room, device);
@@ -259,6 +306,7 @@ impl Driver {
         speaker: Option<String>,
     ) -> Result<Reply, CommandError> {
         self.call_join(room)?;
+        self.calls.end_meter();
         if let Some(speaker) = speaker {
             self.change(Change::Speaker(speaker), None);
         }
@@ -386,6 +434,7 @@ impl Driver {
                 entry.call.set_level(if speaks { level } else { 127 });
             }
         }
+        self.hear_myself();
         let due: Vec<RoomId> = self
             .rooms
             .iter()

@@ -155,6 +155,8 @@ impl Driver {
         match wire::decode::<LivePayload>(payload) {
             Ok(LivePayload::Presence(presence)) => entry.call.handle_presence(from, presence, now),
             Ok(LivePayload::Board(live)) => self.handle_board_live(room, from, &live),
+            Ok(LivePayload::Reaction(reaction)) => entry.call.handle_reaction(from, reaction, now),
+            Ok(LivePayload::Host(order)) => self.handle_order(room, from, order),
             Ok(LivePayload::Unknown(kind)) => tracing::debug!(kind, "a live message from a newer version"),
             Err(error) => tracing::debug!(%error, "a live message cannot be read"),
         }

@@ -342,6 +342,7 @@ impl Attempt {
             peer.shared.keys.clone(),
             Arc::clone(&self.transport),
             peer.voice.clone(),
+            Arc::clone(&peer.shared.speaker),
             peer.recording.clone(),
         ));
         for stream in &peer.streams {
@@ -373,10 +374,12 @@ fn heard(signal: &Signal) -> &'static str {
 
 /// Empties the queue into the transport. It may wait for as long as the transport makes it: everybody else has a queue of their own.
 async fn send_all(transport: Arc<dyn Transport>, queue: Arc<PeerQueue>) {
+    // When the path has taken the video that was sent.
+    let mut due = tokio::time::Instant::now();
     loop {
         let sent = match queue.next().await {
             Item::Audio(packet) => transport.send(Track::Audio, packet).await,
-            Item::Video(frame) => send_frame(transport.as_ref(), &frame).await,
+            Item::Video(frame) => send_frame(transport.as_ref(), &queue, &frame, &mut due).await,
         };
         match sent {
             Ok(()) => {}
@@ -386,9 +389,30 @@ async fn send_all(transport: Arc<dyn Transport>, queue: Arc<PeerQueue>) {
     }
 }
 
-async fn send_frame(transport: &dyn Transport, frame: &Frame) -> Result<(), TransportError> {
+/// Longest that a voice packet waits while a frame is paced.
+const PACE_STEP: Duration = Duration::from_millis(5);
+
+/// Voice goes between the packets of a frame.
+async fn send_frame(
+    transport: &dyn Transport,
+    queue: &PeerQueue,
+    frame: &Frame,
+    due: &mut tokio::time::Instant,
+) -> Result<(), TransportError> {
     let last = frame.packets.len().saturating_sub(1);
     for (i, payload) in frame.packets.iter().enumerate() {
+        loop {
+            while let Some(voice) = queue.next_audio() {
+                transport.send(Track::Audio, voice).await?;
+            }
+            let now = tokio::time::Instant::now();
+            // Less than a step is not worth a sleep: timers are no finer.
+            if *due <= now + PACE_STEP {
+                *due = (*due).max(now) + queue.pace(payload.len());
+                break;
+            }
+            tokio::time::sleep(PACE_STEP).await;
+        }
         let packet = OutgoingRtp { timestamp: frame.timestamp, marker: i == last, payload: payload.clone() };
         transport.send(frame.track, packet).await?;
     }

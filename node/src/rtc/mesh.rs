@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use conclave_media::audio::sink::NullSink;
-use conclave_media::audio::{Playout, StreamMeter};
+use conclave_media::audio::{Chime, Playout, SoundProcessing, StreamMeter};
 use conclave_media::clock;
 use conclave_media::error::MediaError;
 use conclave_protocol::id::{CallId, DeviceId, RoomId};
 use conclave_protocol::identity::DeviceKey;
+use conclave_protocol::media::speaker::ActiveSpeaker;
 use conclave_protocol::negotiation::{FingerprintLedger, Signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -47,6 +48,8 @@ pub struct MeshConfig {
     pub pictures: PictureSlots,
     /// What every frame is sealed with, and opened.
     pub keys: MediaKeys,
+    /// What is done to a microphone.
+    pub processing: SoundProcessing,
     /// The engine; webrtc, where absent.
     pub transports: Option<Arc<dyn TransportFactory>>,
     /// Local addresses to use; every usable interface, where absent.
@@ -66,6 +69,8 @@ pub enum MeshEvent {
     FirstFrame { peer: DeviceId, stream: StreamKind, after_ms: u64 },
     /// Every second of a connection. `level`: loudness of the last 300 ms, 0 to 1.
     Stats { peer: DeviceId, stats: LinkStats, level: f32 },
+    /// Who is heard speaking, and whose picture is the large one; told when it changes.
+    Speaking { who: Vec<DeviceId>, current: Option<DeviceId> },
     /// A device of ours failed; the call goes on without it.
     SourceFailed { kind: MediaKind, message: String },
     /// The disk is full or gone: what follows is not recorded.
@@ -88,6 +93,8 @@ pub(crate) struct Shared {
     ledger: Mutex<FingerprintLedger>,
     pub(super) peers: Mutex<BTreeMap<DeviceId, Entry>>,
     pub(super) outlets: Mutex<Outlets>,
+    /// By the loudness of the voices' packets.
+    pub(super) speaker: Arc<Mutex<ActiveSpeaker>>,
     recordings: Recordings,
 }
 
@@ -219,7 +226,8 @@ impl Mesh {
             events: config.events,
             ledger: Mutex::new(ledger),
             peers: Mutex::default(),
-            outlets: Mutex::new(Outlets { playout: Some(playout), ..Outlets::default() }),
+            outlets: Mutex::new(Outlets { playout: Some(playout), processing: config.processing, ..Outlets::default() }),
+            speaker: Arc::default(),
             recordings: Recordings::default(),
         });
         let control = tokio::spawn(control(Arc::clone(&shared)));
@@ -274,12 +282,28 @@ impl Mesh {
         if let Some(playout) = &lock(&self.shared.outlets).playout {
             playout.remove(entry.voice);
         }
+        lock(&self.shared.speaker).forget(&id);
         entry.queue.close();
         let pictures = self.shared.pictures.clone();
         tokio::spawn(async move {
             part(entry).await;
             pictures.clear(|key| matches!(key, PictureKey::Remote { device, .. } if *device == id));
         });
+    }
+
+    /// How loud this participant is played; 1 is as they are.
+    pub fn set_volume(&self, peer: DeviceId, volume: f32) {
+        let voice = lock(&self.shared.peers).get(&peer).map(|entry| entry.voice);
+        if let (Some(voice), Some(playout)) = (voice, &lock(&self.shared.outlets).playout) {
+            playout.set_volume(voice, volume);
+        }
+    }
+
+    /// A short sound beside the voices.
+    pub fn chime(&self, chime: Chime) {
+        if let Some(playout) = &lock(&self.shared.outlets).playout {
+            playout.chime(chime);
+        }
     }
 
     /// What a participant has to say about connecting, in the order of their live stream.

@@ -6,14 +6,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use conclave_media::audio::{AudioSender, AudioSettings, AudioSource, EncodedAudio, Playout};
+use conclave_media::audio::{AudioSender, AudioSettings, AudioSource, EncodedAudio, Playout, SoundProcessing};
 use conclave_media::clock;
 use conclave_media::codec::EncodedFrame;
 use conclave_media::device::{open_audio_sink, open_audio_source, open_screen, open_video};
 use conclave_media::error::MediaError;
 use conclave_media::source::VideoSource;
 use conclave_media::video::{VideoSender, VideoSettings};
+use conclave_protocol::id::DeviceId;
 use conclave_protocol::media::frame_cipher::Meta;
+use conclave_protocol::media::pacing::{Content, Ladder, Rung};
 use conclave_protocol::media::packetizer::{Packetizer, audio_payload};
 use tokio::sync::mpsc;
 
@@ -35,12 +37,34 @@ pub(super) struct Outlets {
     pub(super) camera: Option<Video>,
     pub(super) screen: Option<Video>,
     pub(super) playout: Option<Playout>,
+    pub(super) processing: SoundProcessing,
 }
 
 pub(super) struct Video {
     pub(super) sender: VideoSender,
     pub(super) gate: KeyframeGate,
     bps: u32,
+    ladder: Ladder,
+    rung: Rung,
+}
+
+impl Video {
+    /// Makes what the path carries and the machine bears.
+    fn follow(&mut self, bps: u32, least: u32) {
+        let now = clock::now();
+        self.ladder.handle_budget(bps, now);
+        self.ladder.handle_load(self.sender.load(), now);
+        let (rung, encoder_bps) = (self.ladder.rung(), bps.max(least));
+        if rung != self.rung {
+            tracing::debug!(height = rung.max_height, fps = rung.fps, bps, "another step of a stream");
+            self.rung = rung;
+            self.sender.set_limits(rung.max_width, rung.max_height, rung.fps);
+        }
+        if congestion::noticeable(self.bps, encoder_bps) {
+            self.bps = encoder_bps;
+            self.sender.set_bitrate(encoder_bps);
+        }
+    }
 }
 
 impl Outlets {
@@ -97,9 +121,30 @@ impl Mesh {
             }
         };
         let settings = AudioSettings { bitrate_bps: VOICE_BPS, ..AudioSettings::default() };
-        let mic = AudioSender::start(source, settings, on_packet, move |error| fail(&events, MediaKind::Microphone, &error))?;
+        let (played, processing) = {
+            let outlets = lock(&self.shared.outlets);
+            (outlets.playout.as_ref().map(Playout::played).unwrap_or_default(), outlets.processing)
+        };
+        let mic =
+            AudioSender::start(source, settings, played, on_packet, move |error| fail(&events, MediaKind::Microphone, &error))?;
         mic.set_muted(true);
+        mic.set_processing(processing);
         Ok(mic)
+    }
+
+    /// Mutes at once, whatever is being opened.
+    pub fn mute(&self) {
+        self.muted.store(true, Relaxed);
+        self.apply_mute();
+    }
+
+    /// What is done to a microphone, this one and those that follow.
+    pub fn set_processing(&self, processing: SoundProcessing) {
+        let mut outlets = lock(&self.shared.outlets);
+        outlets.processing = processing;
+        if let Some(mic) = &outlets.mic {
+            mic.set_processing(processing);
+        }
     }
 
     fn apply_mute(&self) {
@@ -198,7 +243,8 @@ impl Mesh {
         let preview = self.shared.pictures.get(PictureKey::Own { stream });
         let settings = VideoSettings { bitrate_bps: bps, ..settings };
         let sender = VideoSender::start(source, settings, on_frame, preview, move |error| fail(&events, kind, &error))?;
-        Ok(Video { sender, gate: KeyframeGate::default(), bps })
+        let ladder = Ladder::new(if track == Track::Screen { Content::Text } else { Content::Motion });
+        Ok(Video { sender, gate: KeyframeGate::default(), bps, rung: ladder.rung(), ladder })
     }
 
     /// Plays what the others say here from now on.
@@ -228,6 +274,7 @@ impl Mesh {
 /// Bitrates and overdue keyframes.
 pub(super) async fn control(shared: Arc<Shared>) {
     let mut rounds = 0u32;
+    let mut heard = (Vec::new(), None);
     let mut tick = tokio::time::interval(CONTROL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -235,6 +282,12 @@ pub(super) async fn control(shared: Arc<Shared>) {
         rounds = rounds.wrapping_add(1);
         if rounds.is_multiple_of(BITRATE_ROUNDS) {
             adapt(&shared);
+        }
+        let speakers = speakers(&shared);
+        if speakers != heard {
+            heard = speakers.clone();
+            // Where it is left out, the next change tells it.
+            shared.tell_now(MeshEvent::Speaking { who: speakers.0, current: speakers.1 });
         }
         let mut outlets = lock(&shared.outlets);
         for track in [Track::Camera, Track::Screen] {
@@ -247,6 +300,12 @@ pub(super) async fn control(shared: Arc<Shared>) {
     }
 }
 
+fn speakers(shared: &Shared) -> (Vec<DeviceId>, Option<DeviceId>) {
+    let (mut speaker, now) = (lock(&shared.speaker), clock::now());
+    speaker.handle_timeout(now);
+    (speaker.speaking(now).collect(), speaker.current())
+}
+
 fn adapt(shared: &Shared) {
     let (estimates, loss) = {
         let peers = lock(&shared.peers);
@@ -257,11 +316,8 @@ fn adapt(shared: &Shared) {
     let mut outlets = lock(&shared.outlets);
     let budget = congestion::budget(&estimates, outlets.camera.is_some(), outlets.screen.is_some());
     for (track, bps) in [(Track::Camera, budget.camera_bps), (Track::Screen, budget.screen_bps)] {
-        if let Some(video) = outlets.video(track)
-            && congestion::noticeable(video.bps, bps)
-        {
-            video.bps = bps;
-            video.sender.set_bitrate(bps);
+        if let Some(video) = outlets.video(track) {
+            video.follow(bps, if track == Track::Screen { congestion::SCREEN_BPS.0 } else { congestion::CAMERA_BPS.0 });
         }
     }
     if let Some(mic) = &outlets.mic {

@@ -70,6 +70,9 @@ pub(super) struct Figures {
     sent: u64,
     received: u64,
     pictures: u64,
+    /// Voice samples or packets that were to be played, and how many of them were concealed.
+    heard: u64,
+    concealed: u64,
     /// Of connections that are gone.
     lost_before: u64,
 }
@@ -228,6 +231,8 @@ impl Peer {
             at: clock::now(),
             pictures: self.figures.pictures,
             lost_before: self.figures.lost_before,
+            heard: self.figures.heard,
+            concealed: self.figures.concealed,
             ..Figures::default()
         };
     }
@@ -257,11 +262,24 @@ impl Peer {
             frames_decoded: pictures,
             frozen_ms: self.streams.iter().map(|stream| millis(stream.progress.frozen()) as u32).max().unwrap_or(0),
             packets_lost: self.figures.lost_before + stats.packets_lost,
-            audio_lost_pct: if heard == 0 { 0.0 } else { audio.concealed as f32 * 100.0 / heard as f32 },
+            audio_lost_pct: percent(audio.concealed, heard),
+            audio_lost_now_pct: percent(
+                audio.concealed.saturating_sub(self.figures.concealed),
+                heard.saturating_sub(self.figures.heard),
+            ),
+            sent_lost_pct: stats.loss_sent * 100.0,
+            estimate_kbps: stats.estimate_bps as f32 / 1_000.0,
         };
         let lost_before = self.figures.lost_before;
-        self.figures =
-            Figures { at: now, sent: stats.bytes_sent, received: stats.bytes_received, pictures: camera_pictures, lost_before };
+        self.figures = Figures {
+            at: now,
+            sent: stats.bytes_sent,
+            received: stats.bytes_received,
+            pictures: camera_pictures,
+            heard,
+            concealed: audio.concealed,
+            lost_before,
+        };
         let level = self.shared.level(self.id);
         // A newer one follows in a second: nobody waits for a driver that is busy.
         self.shared.tell_now(MeshEvent::Stats { peer: self.id, stats: told, level });
@@ -278,6 +296,10 @@ impl Peer {
             }
         }
     }
+}
+
+fn percent(part: u64, of: u64) -> f32 {
+    if of == 0 { 0.0 } else { part as f32 * 100.0 / of as f32 }
 }
 
 fn millis(time: Duration) -> u64 {

@@ -25,7 +25,13 @@ const BUCKET_FLOOR: f64 = 192.0 * 1024.0;
 /// Over the estimate by this much, frames are left out. Less is what the estimate itself is wrong by.
 const HEADROOM: f64 = 1.25;
 /// Estimates below this are not believed for video: an encoder goes no lower, and what is lost then is lost on the way.
-const RATE_FLOOR: f64 = 300_000.0;
+const RATE_FLOOR: f64 = 100_000.0;
+
+/// On a path that carries less than this a frame is sent hardly faster than the path takes it: a keyframe would fill the queue of an
+/// uplink and push the voice out. On others it is only kept from being one burst, because whoever waits for a first picture waits for it.
+const NARROW: f64 = 1_500_000.0;
+const NARROW_PACE: f64 = 1.15;
+const WIDE_PACE: f64 = 8.0;
 
 /// One video frame, packetised once for all peers.
 #[derive(Debug)]
@@ -220,6 +226,18 @@ impl PeerQueue {
 
     pub(crate) fn dropped(&self) -> Dropped {
         self.lock().dropped
+    }
+
+    /// A voice packet, where one waits.
+    pub(crate) fn next_audio(&self) -> Option<OutgoingRtp> {
+        self.lock().audio.pop_front()
+    }
+
+    /// How long a packet of video of this many bytes takes on its way, so that a large frame does not fill the path's queue at once.
+    pub(crate) fn pace(&self, bytes: usize) -> Duration {
+        let rate = self.lock().rate();
+        let factor = if rate < NARROW { NARROW_PACE } else { WIDE_PACE };
+        Duration::from_secs_f64(bytes as f64 * 8.0 / (rate * factor))
     }
 
     /// The next thing to send. Cancel safe; one task at a time.

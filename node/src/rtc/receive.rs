@@ -15,6 +15,7 @@ use conclave_protocol::id::DeviceId;
 use conclave_protocol::media::frame_cipher::Meta;
 use conclave_protocol::media::jitter::{AudioPacket, JitterBuffer, JitterStats, Pull};
 use conclave_protocol::media::packetizer::{Depacketizer, DepacketizerOutput, Frame, parse_audio_payload};
+use conclave_protocol::media::speaker::ActiveSpeaker;
 use tokio::sync::{Notify, watch};
 
 use super::keys::MediaKeys;
@@ -313,6 +314,7 @@ pub(crate) async fn run_audio(
     keys: MediaKeys,
     transport: Arc<dyn Transport>,
     voice: Voice,
+    speaker: Arc<Mutex<ActiveSpeaker>>,
     recording: Recording,
 ) {
     let mut time = MediaTime::default();
@@ -325,6 +327,8 @@ pub(crate) async fn run_audio(
                 continue;
             }
         };
+        // Only what was sealed with it is believed.
+        speaker.lock().unwrap_or_else(PoisonError::into_inner).handle_level(from, level, clock::now());
         recording.audio(level, &opus, time.extend(packet.timestamp, Track::Audio.clock_rate()));
         let packet = AudioPacket { sequence: packet.sequence, timestamp: packet.timestamp, level, payload: opus };
         voice.lock().push(packet, clock::now());

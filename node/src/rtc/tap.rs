@@ -21,6 +21,7 @@ use webrtc_core::rtcp::transport_feedbacks::transport_layer_nack::{TransportLaye
 use webrtc_core::sansio::Protocol;
 use webrtc_core::shared::error::Error;
 
+use super::guard::DelayGuard;
 use super::transport::{Track, TransportEvent, TransportStats};
 
 /// Sender reports whose echo is awaited: one a second for each of three tracks, for a path of up to 10 s.
@@ -283,13 +284,15 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// video. So an estimate made of audio alone is forgotten once there is more to send.
 pub(crate) struct Estimator {
     gcc: Gcc,
+    guard: DelayGuard,
     counters: Arc<Counters>,
     window: Option<(Instant, usize)>,
 }
 
 impl Estimator {
     pub(crate) fn new(counters: Arc<Counters>) -> Self {
-        let estimator = Self { gcc: Gcc::new(INITIAL_BPS, MIN_BPS, MAX_BPS), counters, window: None };
+        let estimator =
+            Self { gcc: Gcc::new(INITIAL_BPS, MIN_BPS, MAX_BPS), guard: DelayGuard::default(), counters, window: None };
         estimator.publish();
         estimator
     }
@@ -313,11 +316,13 @@ impl BandwidthEstimator for Estimator {
             }
         }
         self.gcc.on_reports(now, reports);
+        let arrived = reports.iter().filter(|report| report.arrived);
+        self.guard.handle_reports(now, arrived.filter_map(|report| Some((report.departure, report.arrival?, report.size))));
         self.publish();
     }
 
     fn target_bitrate(&self) -> f64 {
-        self.gcc.target_bitrate()
+        self.guard.limit(self.gcc.target_bitrate())
     }
 
     fn stats(&self) -> EstimatorStats {

@@ -111,6 +111,7 @@ impl Hall {
             events,
             pictures: pictures.clone(),
             keys: self.keys(id),
+            processing: conclave_media::audio::SoundProcessing::default(),
             transports,
             addresses: Some(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]),
         });

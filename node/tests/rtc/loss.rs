@@ -58,6 +58,7 @@ async fn one_side() {
         events,
         pictures: PictureSlots::default(),
         keys,
+        processing: conclave_media::audio::SoundProcessing::default(),
         transports: None,
         addresses: None,
     });

@@ -156,7 +156,7 @@ async fn two_percent_of_random_loss_is_repaired_without_a_storm() {
     assert!(seen.stats.frozen_ms < 2_000, "{:?}", seen.stats);
 }
 
-async fn on(lan: &Lan, host: usize, name: &str) -> Peer {
+pub(crate) async fn on(lan: &Lan, host: usize, name: &str) -> Peer {
     Peer::start(PeerOptions::named(name).on(lan, host)).await.expect("a peer starts")
 }
 

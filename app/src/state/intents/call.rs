@@ -18,7 +18,9 @@ impl AppState {
             Intent::CloseLobby => {
                 if matches!(self.place, Place::Lobby(_)) {
                     self.place = Place::Rooms;
-                    return self.preview(None);
+                    let mut effects = self.preview(None);
+                    effects.extend(meter(None));
+                    return effects;
                 }
             }
             Intent::LobbyMic(on) => {
@@ -60,6 +62,17 @@ impl AppState {
                 return self.keep_settings(Settings { layout, ..self.settings.clone() });
             }
             Intent::Pin(tile) => self.stage.pinned = if self.stage.pinned == Some(tile) { None } else { Some(tile) },
+            Intent::Sound(sound) => {
+                self.sound = sound;
+                let (echo, noise) = (Some(sound.echo), Some(sound.noise));
+                let (gain, chimes) = (Some(sound.gain), Some(sound.chimes));
+                return vec![Effect::Send(Command::MediaSound { echo, noise, gain, chimes }, Pending::Sound)];
+            }
+            Intent::TrySpeaker => return self.try_out(None),
+            Intent::TryMic => {
+                let mic = self.spec_for(MediaKind::Microphone);
+                return if mic.is_some() { self.try_out(mic) } else { Vec::new() };
+            }
             Intent::ShowShare => {
                 if self.call.is_some() {
                     self.dialog = Some(Dialog::Share);
@@ -92,6 +105,13 @@ impl AppState {
                 Some(camera) => return plain(Command::CallCamera { source: Some(camera) }),
                 None => self.say("toast-no-camera"),
             },
+            Intent::Hand(on) => return plain(Command::CallHand { on }),
+            Intent::ToggleHand => return plain(Command::CallHand { on: me.hand_ms.is_none() }),
+            Intent::CallReact(emoji) => return plain(Command::CallReact { emoji }),
+            Intent::Host { act, device } => return plain(Command::CallHost { act, device: Some(device) }),
+            Intent::Volume { device, pct } => {
+                return plain(Command::CallVolume { device, volume: f32::from(pct.min(200)) / 100.0 });
+            }
             Intent::ToggleDeafen => return plain(Command::CallDeafen { on: !me.deafened }),
             Intent::Share(source) => {
                 self.dialog = None;
@@ -132,6 +152,15 @@ impl AppState {
         plain(Command::CallMic { on, source })
     }
 
+    /// The speaker with a few notes, or a microphone with what it hears for three seconds.
+    fn try_out(&mut self, source: Option<String>) -> Vec<Effect> {
+        let Some(sink) = self.spec_for(MediaKind::Speaker) else { return Vec::new() };
+        if let Place::Lobby(lobby) = &mut self.place {
+            lobby.trying = true;
+        }
+        vec![Effect::Send(Command::MediaTry { sink, source, seconds: 3 }, Pending::Trial)]
+    }
+
     fn preview(&self, source: Option<String>) -> Vec<Effect> {
         vec![Effect::Send(Command::MediaPreview { source }, Pending::Preview)]
     }
@@ -147,11 +176,14 @@ impl AppState {
         self.dialog = None;
         self.selected = Some(Selected::Room(room));
         let camera = self.spec_for(MediaKind::Camera);
-        self.place = Place::Lobby(Lobby { room, mic_on: false, camera_on: camera.is_some(), busy: false, problem: None });
+        self.place =
+            Place::Lobby(Lobby { room, mic_on: false, camera_on: camera.is_some(), busy: false, problem: None, trying: false });
+        self.mic_level = 0.0;
         let mut effects = vec![Effect::Send(Command::MediaDevices {}, Pending::Devices)];
         if camera.is_some() {
             effects.extend(self.preview(camera));
         }
+        effects.extend(meter(self.spec_for(MediaKind::Microphone)));
         effects
     }
 
@@ -168,6 +200,8 @@ impl AppState {
             if kind == MediaKind::Camera && lobby.camera_on {
                 lobby.problem = None;
                 effects.extend(self.preview(Some(spec)));
+            } else if kind == MediaKind::Microphone {
+                effects.extend(meter(Some(spec)));
             }
             return effects;
         }
@@ -203,4 +237,9 @@ impl AppState {
         effects.push(Effect::Send(join, Pending::EnterCall));
         effects
     }
+}
+
+/// The meter of the lobby. Where it cannot be had the call will say why.
+fn meter(source: Option<String>) -> Vec<Effect> {
+    vec![Effect::Send(Command::MediaMeter { source }, Pending::Quiet)]
 }

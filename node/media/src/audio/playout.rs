@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use self::voice::Voice;
+use super::chime::{Chime, Ringing};
 use super::mix::{Gain, Limiter};
+use super::processing::EchoReference;
 use super::sink::{AudioSink, NullSink};
 use super::{FRAME, FRAME_TIME, Frame};
 use crate::error::MediaError;
@@ -24,6 +26,8 @@ pub const MAX_STREAMS: usize = 64;
 const COMMANDS: usize = 64;
 /// A sink that is this late is taken for stalled; what it would have played is dropped.
 const PATIENCE: Duration = Duration::from_millis(60);
+/// Chimes at once; a further one is not heard, because nobody could tell them apart.
+const CHIMES: usize = 2;
 
 /// What a voice has for the next 20 ms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +99,7 @@ impl StreamMeter {
 pub struct Playout {
     commands: SyncSender<Command>,
     ids: Mutex<BTreeSet<u64>>,
+    played: EchoReference,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -110,6 +115,7 @@ enum Command {
     Remove(u64),
     Volume(u64, f32),
     Deafen(bool),
+    Chime(Chime),
     Sink(Box<dyn AudioSink>),
 }
 
@@ -122,8 +128,11 @@ impl Playout {
     pub fn start(sink: Box<dyn AudioSink>, on_error: impl FnMut(MediaError) + Send + 'static) -> Result<Self, MediaError> {
         let (commands, receiver) = sync_channel(COMMANDS);
         let stop = Arc::new(AtomicBool::new(false));
+        let played = EchoReference::default();
         let player = Player {
             voices: Vec::new(),
+            chimes: Vec::new(),
+            played: played.clone(),
             limiter: Limiter::default(),
             master: Gain::rising_to(1.0),
             deafened: false,
@@ -136,7 +145,7 @@ impl Playout {
             .name("audio-playout".into())
             .spawn(move || player.run(sink, &stopped))
             .map_err(|error| MediaError::Thread { what: "playout", reason: error.to_string() })?;
-        Ok(Self { commands, ids: Mutex::default(), stop, thread: Some(thread) })
+        Ok(Self { commands, ids: Mutex::default(), played, stop, thread: Some(thread) })
     }
 
     /// Adds a voice at full volume; one of the same id gives way to it.
@@ -173,6 +182,16 @@ impl Playout {
         self.send(Command::Deafen(deafened));
     }
 
+    /// A short sound beside the voices; not while deafened.
+    pub fn chime(&self, chime: Chime) {
+        self.send(Command::Chime(chime));
+    }
+
+    /// What is played, for whoever cancels its echo.
+    pub fn played(&self) -> EchoReference {
+        self.played.clone()
+    }
+
     /// Goes on with another sink.
     pub fn replace_sink(&self, sink: Box<dyn AudioSink>) {
         self.send(Command::Sink(sink));
@@ -197,6 +216,9 @@ impl Drop for Playout {
 
 struct Player<E> {
     voices: Vec<(u64, Box<Voice>)>,
+    /// At most [`CHIMES`].
+    chimes: Vec<Ringing>,
+    played: EchoReference,
     limiter: Limiter,
     /// Everything fades with it: deafening, and going from one sink to another.
     master: Gain,
@@ -215,6 +237,8 @@ impl<E: FnMut(MediaError)> Player<E> {
                     deadline = Instant::now() + FRAME_TIME + PATIENCE;
                     self.handle_commands();
                     let frame = self.mix();
+                    // Only what is heard comes back as an echo.
+                    self.played.push(&frame);
                     sink.write(&frame)
                 }
                 Ok(false) => {
@@ -256,6 +280,8 @@ impl<E: FnMut(MediaError)> Player<E> {
                     }
                 }
                 Ok(Command::Deafen(deafened)) => self.deafened = deafened,
+                Ok(Command::Chime(chime)) if self.chimes.len() < CHIMES => self.chimes.push(Ringing::new(chime)),
+                Ok(Command::Chime(_)) => {}
                 Ok(Command::Sink(sink)) => self.next_sink = Some(sink),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
@@ -276,6 +302,7 @@ impl<E: FnMut(MediaError)> Player<E> {
         }
         // One who leaves has faded out in the frame that was just mixed.
         self.voices.retain(|(_, voice)| !voice.is_leaving());
+        self.chimes.retain_mut(|chime| chime.mix_into(&mut mix));
         self.master.apply(&mut mix);
         self.limiter.apply(&mut mix);
         mix

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use self::timeline::{Timeline, Verdict};
 use super::level::{LevelWindow, level_dbov};
+use super::processing::{EchoReference, Processor, SoundProcessing};
 use super::source::{AudioSource, Heard, Silence};
 use super::{AudioSettings, BLOCK, BLOCK_TIME, Block, EncodedAudio, FRAME, Frame};
 use crate::clock;
@@ -41,12 +42,15 @@ struct Control {
     bitrate_bps: AtomicU32,
     expected_loss: AtomicU8,
     level: AtomicU32,
+    /// [`SoundProcessing`], as bits.
+    processing: AtomicU8,
     /// The one to go on with. A second one before the thread has looked takes the place of the first.
     next_source: Mutex<Option<Box<dyn AudioSource>>>,
 }
 
 impl AudioSender {
-    /// Starts to capture and encode. `on_packet` gets a packet every 20 ms, on the encoder's thread: it must not block. `on_error` is
+    /// Starts to capture and encode. A microphone is cleaned of what `played` carries, of noise and of uneven level, until
+    /// [`AudioSender::set_processing`] says otherwise. `on_packet` gets a packet every 20 ms, on the encoder's thread: it must not block. `on_error` is
     /// told that a source is gone; silence takes its place until [`AudioSender::replace_source`].
     ///
     /// # Errors
@@ -54,6 +58,7 @@ impl AudioSender {
     pub fn start(
         source: Box<dyn AudioSource>,
         settings: AudioSettings,
+        played: EchoReference,
         on_packet: impl FnMut(EncodedAudio) + Send + 'static,
         on_error: impl FnMut(MediaError) + Send + 'static,
     ) -> Result<Self, MediaError> {
@@ -64,6 +69,7 @@ impl AudioSender {
             bitrate_bps: AtomicU32::new(settings.bitrate_bps),
             expected_loss: AtomicU8::new(u8::MAX),
             level: AtomicU32::new(0),
+            processing: AtomicU8::new(SoundProcessing::default().to_bits()),
             next_source: Mutex::new(None),
         });
         let worker = Worker {
@@ -77,6 +83,8 @@ impl AudioSender {
             timeline: Timeline::default(),
             declick: Declick::default(),
             levels: LevelWindow::new(LEVEL_BLOCKS),
+            played,
+            processor: None,
             on_packet,
             on_error,
         };
@@ -97,6 +105,11 @@ impl AudioSender {
         *self.control.next_source.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
     }
 
+    /// What is done to a microphone from the next block on. Files and tones are sent as they are whatever is set.
+    pub fn set_processing(&self, processing: SoundProcessing) {
+        self.control.processing.store(processing.to_bits(), Ordering::Relaxed);
+    }
+
     /// How many of a hundred packets are thought to be lost, which decides how much is spent on recovery.
     pub fn set_expected_loss(&self, percent: u8) {
         self.control.expected_loss.store(percent.min(100), Ordering::Relaxed);
@@ -107,7 +120,8 @@ impl AudioSender {
         self.control.bitrate_bps.store(bitrate_bps, Ordering::Relaxed);
     }
 
-    /// The root mean square of what the source heard in the last 300 ms, 0.0..=1.0; it is measured while muted as well.
+    /// The root mean square of what the source heard in the last 300 ms, after it was cleaned, 0.0..=1.0; it is measured while muted as
+    /// well.
     pub fn level(&self) -> f32 {
         f32::from_bits(self.control.level.load(Ordering::Relaxed))
     }
@@ -136,6 +150,9 @@ struct Worker<P, E> {
     timeline: Timeline,
     declick: Declick,
     levels: LevelWindow,
+    played: EchoReference,
+    /// Only for a microphone.
+    processor: Option<Processor>,
     on_packet: P,
     on_error: E,
 }
@@ -144,9 +161,12 @@ impl<P: FnMut(EncodedAudio), E: FnMut(MediaError)> Worker<P, E> {
     fn run(mut self, mut source: Box<dyn AudioSource>) {
         let mut block: Block = [0.0; BLOCK];
         let mut deadline = Instant::now() + BLOCK_TIME + PATIENCE;
+        self.prepare(source.as_ref());
         while !self.control.stop.load(Ordering::Relaxed) {
-            if let Some(next) = self.control.next_source.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let next = self.control.next_source.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(next) = next {
                 source = next;
+                self.prepare(source.as_ref());
                 self.declick.begin();
             }
             match source.read(&mut block, deadline) {
@@ -159,6 +179,7 @@ impl<P: FnMut(EncodedAudio), E: FnMut(MediaError)> Worker<P, E> {
                 Err(error) => {
                     (self.on_error)(error);
                     source = Box::new(Silence::default());
+                    self.prepare(source.as_ref());
                     self.declick.begin();
                     continue;
                 }
@@ -167,7 +188,22 @@ impl<P: FnMut(EncodedAudio), E: FnMut(MediaError)> Worker<P, E> {
         }
     }
 
+    /// Another microphone is another room: what was learnt of the one before is of no use.
+    fn prepare(&mut self, source: &dyn AudioSource) {
+        self.processor = source.is_microphone().then(|| Processor::new(self.played.clone(), self.processing()));
+    }
+
+    fn processing(&self) -> SoundProcessing {
+        SoundProcessing::from_bits(self.control.processing.load(Ordering::Relaxed))
+    }
+
     fn handle_block(&mut self, block: &mut Block) {
+        let wanted = self.processing();
+        // Before a late block is left out: the canceller counts every one.
+        if let Some(processor) = &mut self.processor {
+            processor.set(wanted);
+            processor.process(block);
+        }
         let at = match self.timeline.place(clock::now(), self.frame.is_empty()) {
             Verdict::At(at) => at,
             // What was late has been made up for by silence already.

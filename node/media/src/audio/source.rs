@@ -27,6 +27,11 @@ pub trait AudioSource: Send {
     /// # Errors
     /// The source is gone and will give no more; told once.
     fn read(&mut self, block: &mut Block, deadline: Instant) -> Result<Heard, MediaError>;
+
+    /// Is it a microphone in a room, with the room's echo and noise? What is not is sent as it is.
+    fn is_microphone(&self) -> bool {
+        false
+    }
 }
 
 /// Gives out turns of equal length in real time.

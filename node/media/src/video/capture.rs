@@ -34,6 +34,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     stopping: bool,
+    limits: Option<Limits>,
     replacement: Option<Box<dyn VideoSource>>,
 }
 
@@ -66,6 +67,11 @@ impl Capture {
         self.shared.changed.notify_all();
     }
 
+    /// Other limits, from the next picture on.
+    pub(super) fn limit(&self, limits: Limits) {
+        self.shared.lock().limits = Some(limits);
+    }
+
     /// Tells the thread to end, and does not wait for it.
     pub(super) fn stop(&self) {
         self.shared.lock().stopping = true;
@@ -80,7 +86,12 @@ impl Drop for Capture {
     }
 }
 
-fn run(shared: &Shared, limits: Limits, mut on_picture: impl FnMut(Picture) + Send, mut on_error: impl FnMut(MediaError) + Send) {
+fn run(
+    shared: &Shared,
+    mut limits: Limits,
+    mut on_picture: impl FnMut(Picture) + Send,
+    mut on_error: impl FnMut(MediaError) + Send,
+) {
     let mut fitter = Fitter::new();
     let mut rate = Rate::new(limits.fps);
     let mut source: Option<Box<dyn VideoSource>> = None;
@@ -93,6 +104,10 @@ fn run(shared: &Shared, limits: Limits, mut on_picture: impl FnMut(Picture) + Se
             if state.stopping {
                 return;
             }
+            if let Some(wanted) = state.limits.take() {
+                limits = wanted;
+                rate.set(limits.fps);
+            }
             if let Some(replacement) = state.replacement.take() {
                 // Devices may be slow to close: not under the lock.
                 drop(state);
@@ -101,7 +116,9 @@ fn run(shared: &Shared, limits: Limits, mut on_picture: impl FnMut(Picture) + Se
         }
         let Some(current) = &mut source else { continue };
         let taken = match current.next() {
-            Ok(Some(picture)) if rate.takes(picture.at) => fitter.fit(picture, limits.max_width, limits.max_height),
+            Ok(Some(picture)) if limits.fps > 0 && rate.takes(picture.at) => {
+                fitter.fit(picture, limits.max_width, limits.max_height)
+            }
             Ok(_) => continue,
             Err(error) => Err(error),
         };
@@ -125,6 +142,10 @@ struct Rate {
 impl Rate {
     fn new(fps: u32) -> Self {
         Self { interval: Duration::from_secs(1) / fps.clamp(1, 120), due: Duration::ZERO }
+    }
+
+    fn set(&mut self, fps: u32) {
+        self.interval = Duration::from_secs(1) / fps.clamp(1, 120);
     }
 
     fn takes(&mut self, at: Duration) -> bool {

@@ -1,6 +1,7 @@
 //! From a source to coded frames: a capture thread and an encode thread with a handover of one picture between them, the newest. A
 //! picture that comes while the encoder is busy replaces the one that waits, so that nothing late is ever encoded.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,6 +16,9 @@ use crate::source::VideoSource;
 
 /// How long a wanted keyframe waits for a new picture before the last one is coded again: a still screen gives few.
 const KEYFRAME_PATIENCE: Duration = Duration::from_millis(50);
+/// Between two pictures, where their times say something else: a keyframe of a still screen has no time of its own.
+const LEAST_INTERVAL: Duration = Duration::from_millis(33);
+const MOST_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How a stream is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,7 @@ pub struct VideoSender {
     handover: Arc<Handover>,
     encode: Option<JoinHandle<()>>,
     preview: Arc<PictureSlot>,
+    load: Arc<AtomicU32>,
 }
 
 #[derive(Default)]
@@ -151,12 +156,13 @@ impl VideoSender {
     ) -> Result<Self, MediaError> {
         let on_error: OnError = Arc::new(Mutex::new(on_error));
         let handover = Arc::new(Handover::default());
+        let load = Arc::new(AtomicU32::new(0));
         let encode = {
-            let (handover, on_error) = (Arc::clone(&handover), Arc::clone(&on_error));
-            spawn("video-encode", move || encode(&handover, settings, on_frame, &on_error))?
+            let (handover, on_error, load) = (Arc::clone(&handover), Arc::clone(&on_error), Arc::clone(&load));
+            spawn("video-encode", move || encode(&handover, settings, on_frame, &on_error, &load))?
         };
         // From here on, dropping the half-made sender stops what runs.
-        let mut sender = Self { capture: None, handover, encode: Some(encode), preview };
+        let mut sender = Self { capture: None, handover, encode: Some(encode), preview, load };
         let limits = Limits { fps: settings.fps, max_width: settings.max_width, max_height: settings.max_height };
         let on_picture = {
             let (handover, preview) = (Arc::clone(&sender.handover), Arc::clone(&sender.preview));
@@ -187,6 +193,18 @@ impl VideoSender {
         self.handover.change(|state| state.bitrate_bps = Some(bitrate_bps));
     }
 
+    /// At most this size and so many pictures a second from here on; none where `fps` is 0. The preview shows the same.
+    pub fn set_limits(&self, max_width: u32, max_height: u32, fps: u32) {
+        if let Some(capture) = &self.capture {
+            capture.limit(Limits { fps, max_width, max_height });
+        }
+    }
+
+    /// The part of the time between two pictures that coding one takes, of late: 1 is as much as there is.
+    pub fn load(&self) -> f32 {
+        f32::from_bits(self.load.load(Ordering::Relaxed))
+    }
+
     /// Captures another source from here on; the encoder lives on, and codes a keyframe where the size is another.
     pub fn replace_source(&self, source: Box<dyn VideoSource>) {
         if let Some(capture) = &self.capture {
@@ -207,10 +225,20 @@ impl Drop for VideoSender {
     }
 }
 
-fn encode(handover: &Handover, settings: VideoSettings, mut on_frame: impl FnMut(EncodedFrame), on_error: &OnError) {
+/// Of the newest picture, in what [`VideoSender::load`] tells: about a second's worth counts.
+const LOAD_SHARE: f32 = 0.1;
+
+fn encode(
+    handover: &Handover,
+    settings: VideoSettings,
+    mut on_frame: impl FnMut(EncodedFrame),
+    on_error: &OnError,
+    load: &AtomicU32,
+) {
     let mut coding = EncoderSettings { content: settings.content, bitrate_bps: settings.bitrate_bps, fps: settings.fps };
     let mut encoder: Option<Box<dyn VideoEncoder>> = None;
     let mut failing = false;
+    let mut last_taken = Duration::ZERO;
     while let Some(job) = handover.next() {
         if let Some(bitrate_bps) = job.bitrate_bps {
             coding.bitrate_bps = bitrate_bps;
@@ -218,12 +246,18 @@ fn encode(handover: &Handover, settings: VideoSettings, mut on_frame: impl FnMut
                 encoder.set_bitrate(bitrate_bps);
             }
         }
+        let (begun, taken) = (clock::now(), job.picture.at);
         let coded = match &mut encoder {
             Some(encoder) => encoder.encode(&job.picture, job.keyframe),
             None => {
                 codec::encoder(settings.codec, coding).and_then(|made| encoder.insert(made).encode(&job.picture, job.keyframe))
             }
         };
+        let ended = clock::now();
+        let interval = taken.saturating_sub(std::mem::replace(&mut last_taken, taken)).clamp(LEAST_INTERVAL, MOST_INTERVAL);
+        let busy = ended.saturating_sub(begun).as_secs_f32() / interval.as_secs_f32();
+        let before = f32::from_bits(load.load(Ordering::Relaxed));
+        load.store((before + (busy - before) * LOAD_SHARE).to_bits(), Ordering::Relaxed);
         let keyframe_missed = job.keyframe && !matches!(&coded, Ok(Some(frame)) if frame.keyframe);
         if keyframe_missed {
             handover.lock().keyframe = true;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use conclave_media::audio::{AudioFeed, AudioSender, AudioSettings, FeedItem, Playout};
+use conclave_media::audio::{AudioFeed, AudioSender, AudioSettings, EchoReference, FeedItem, Playout, SoundProcessing};
 use conclave_media::device::{DeviceKind, list_devices, open_audio_sink, open_audio_source};
 use conclave_media::error::MediaError;
 
@@ -55,6 +55,9 @@ fn with_sound_server(name: &str, test: impl FnOnce(&Path)) {
         "module-remap-source source_name=mic master=room.monitor channels=1 channel_map=mono master_channel_map=front-left remix=no".into(),
         format!("module-null-sink sink_name=spare rate={RATE} channels=2"),
         "module-remap-source source_name=spare_mic master=spare.monitor".into(),
+        // A room in which the microphone stands before the loudspeaker.
+        format!("module-null-sink sink_name=hall rate={RATE} channels=1 format=float32le"),
+        "module-remap-source source_name=hall_mic master=hall.monitor".into(),
     ] {
         command.arg("-L").arg(module);
     }
@@ -109,9 +112,14 @@ struct Ear {
 
 impl Ear {
     fn open() -> Self {
+        Self::at("room.monitor", 2)
+    }
+
+    fn at(monitor: &str, channels: u8) -> Self {
         let mut process = Owned::spawn(
             Command::new("parec")
-                .args(["--raw", "--format=float32le", "--channels=2", "--rate=48000", "--device=room.monitor"])
+                .args(["--raw", "--format=float32le", "--rate=48000"])
+                .args([format!("--channels={channels}"), format!("--device={monitor}")])
                 .stdout(Stdio::piped()),
         );
         let mut pipe = process.0.stdout.take().unwrap();
@@ -128,10 +136,13 @@ impl Ear {
     }
 
     fn close(self) -> (Vec<f32>, Vec<f32>) {
+        self.close_mono().chunks_exact(2).map(|frame| (frame[0], frame[1])).unzip()
+    }
+
+    fn close_mono(self) -> Vec<f32> {
         drop(self.process);
         let bytes = self.heard.join().unwrap();
-        let sample = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-        bytes.chunks_exact(8).map(|frame| (sample(&frame[..4]), sample(&frame[4..]))).unzip()
+        bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
     }
 }
 
@@ -184,9 +195,10 @@ fn speech_goes_in_by_a_microphone_and_comes_out_of_a_speaker() {
         let into = wire.clone();
         let playout = Playout::start(open_audio_sink("pulse:ear").unwrap(), no_error).unwrap();
         let settings = AudioSettings { dtx: false, ..AudioSettings::default() };
-        let sender =
-            AudioSender::start(open_audio_source("pulse:mic").unwrap(), settings, move |packet| into.push(packet.data), no_error)
-                .unwrap();
+        let mic = open_audio_source("pulse:mic").unwrap();
+        let sender = AudioSender::start(mic, settings, playout.played(), move |packet| into.push(packet.data), no_error).unwrap();
+        // What is compared is the wave, which cleaning would change.
+        sender.set_processing(SoundProcessing::NONE);
         let meter = playout.add(1, Box::new(wire)).unwrap();
         // Everything has started and the margins have settled.
         std::thread::sleep(Duration::from_secs(2));
@@ -243,6 +255,7 @@ fn a_sound_server_that_ends_is_told_and_the_voice_goes_on() {
         let sender = AudioSender::start(
             open_audio_source("pulse:spare_mic").unwrap(),
             AudioSettings { dtx: false, ..AudioSettings::default() },
+            playout.played(),
             move |packet| drop(packet_tx.send((Instant::now(), packet))),
             move |error| drop(error_tx.send(error)),
         )
@@ -274,5 +287,116 @@ fn a_sound_server_that_ends_is_told_and_the_voice_goes_on() {
         playout.replace_sink(open_audio_sink("null").unwrap());
         assert!(next(Instant::now() + Duration::from_millis(300)).level < 30);
         assert!(errors.try_recv().is_err(), "told once each");
+    });
+}
+
+/// A WAV file as 48 kHz mono, and over again until it is this long.
+fn samples_of(file: &Path, seconds: usize) -> Vec<f32> {
+    let raw = Command::new("ffmpeg")
+        .args(["-v", "error", "-stream_loop", "-1", "-i", file.to_str().unwrap(), "-t", &seconds.to_string()])
+        .args(["-f", "f32le", "-ac", "1", "-ar", "48000", "-"])
+        .output()
+        .unwrap();
+    assert!(raw.status.success(), "{}", String::from_utf8_lossy(&raw.stderr));
+    raw.stdout.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+/// Speech of somebody, louder or quieter, in a file of this length.
+fn speech(folder: &Path, name: &str, voice: &str, text: &str, loudness: f32, seconds: usize) -> (std::path::PathBuf, Vec<f32>) {
+    let (spoken, file) = (folder.join(format!("{name}-once.wav")), folder.join(format!("{name}.wav")));
+    shell("espeak-ng", &["-v", voice, "-s", "160", "-w", spoken.to_str().unwrap(), text]);
+    let volume = format!("volume={loudness}");
+    let length = seconds.to_string();
+    let arguments = ["-v", "error", "-y", "-stream_loop", "-1", "-i", spoken.to_str().unwrap(), "-t", &length, "-af", &volume];
+    shell("ffmpeg", &[&arguments[..], &["-ar", "48000", "-ac", "1", file.to_str().unwrap()]].concat());
+    let samples = samples_of(&file, seconds);
+    (file, samples)
+}
+
+/// Decoded packets as one stretch of sound, silence where none came.
+fn decoded(packets: &[conclave_media::audio::EncodedAudio]) -> Vec<f32> {
+    let mut decoder = conclave_media::codec::opus::OpusDecoder::new().unwrap();
+    let mut out = Vec::new();
+    for packet in packets {
+        let mut frame = [0.0; conclave_media::audio::FRAME];
+        decoder.decode(&packet.data, &mut frame).unwrap();
+        out.extend(frame);
+    }
+    out
+}
+
+#[test]
+fn an_echo_through_a_sound_server_goes_while_both_talk() {
+    const SECONDS: usize = 50;
+    with_sound_server("sound::an_echo_through_a_sound_server_goes_while_both_talk", |folder| {
+        // Long enough that nothing is said twice: what is said twice is like itself by more than chance.
+        let far_text = "Could you tell me when the train to the harbour leaves today? I would like to be there before noon, if that works. \
+                        My sister arrives with the ferry from the islands, and she carries three suitcases, a lamp and an old clock. \
+                        Last winter we waited for her in the rain until the evening, because nobody knew that the boats had stopped. \
+                        This time I asked at the office first. They said that everything runs on time, apart from the bus to the market. \
+                        Perhaps we should walk along the river then, past the mill and the yellow bridge, and have a coffee on the way.";
+        let near_text = "She sells sea shells by the sea shore. The quick brown fox jumps over the lazy dog, and nobody minds it at all. \
+                         Every morning the baker opens his window and counts the pigeons on the roof of the town hall across the square. \
+                         Some people think that he is waiting for a letter. Others believe he only likes the light before seven o'clock. \
+                         When the first customers come he closes the window again, wipes the table, and sells them bread with poppy seed. \
+                         Nobody has ever asked him about it, which is a pity, since he would gladly explain how many there were in June.";
+        let (far_file, far) = speech(folder, "far", "en-us+m3", far_text, 0.42, SECONDS);
+        let (near_file, near) = speech(folder, "near", "en-gb+f2", near_text, 0.42, SECONDS);
+        let wire = Wire::default();
+        let into = wire.clone();
+        let playout = Playout::start(open_audio_sink("pulse:hall").unwrap(), no_error).unwrap();
+        let settings = AudioSettings { dtx: false, ..AudioSettings::default() };
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let keep = Arc::clone(&heard);
+        let mic = open_audio_source("pulse:hall_mic").unwrap();
+        let _near =
+            AudioSender::start(mic, settings, playout.played(), move |packet| keep.lock().unwrap().push(packet), no_error)
+                .unwrap();
+        playout.add(1, Box::new(wire)).unwrap();
+        std::thread::sleep(Duration::from_secs(1));
+        let ear = Ear::at("hall.monitor", 1);
+        heard.lock().unwrap().clear();
+        // The other side talks through the call, this side into the room.
+        let file = open_audio_source(&format!("file:{}", far_file.display())).unwrap();
+        let other =
+            AudioSender::start(file, settings, EchoReference::default(), move |packet| into.push(packet.data), no_error).unwrap();
+        std::thread::sleep(Duration::from_secs(4));
+        shell("sh", &["-c", &format!("timeout 36 paplay --device=hall {} || true", near_file.display())]);
+        std::thread::sleep(Duration::from_secs(4));
+        drop(other);
+        let raw = ear.close_mono();
+        let out = decoded(&heard.lock().unwrap());
+        // All on one axis, the room's. What both say is 4 s to 40 s after the beginning; the canceller has had 8 s by then.
+        let span = 12 * RATE..38 * RATE;
+        let room = &raw[span.clone()];
+        let place = |said: &[f32]| {
+            let lag = crate::echo::lag(&said[..15 * RATE], &raw);
+            said.iter().copied().skip(span.start - lag).take(span.len()).collect::<Vec<f32>>()
+        };
+        let far_there = place(&far);
+        let near_from = 4 * RATE + crate::echo::lag(&near[..8 * RATE], &raw[4 * RATE..]);
+        let near_there: Vec<f32> = near.iter().copied().skip(span.start - near_from).take(span.len()).collect();
+        let behind = crate::echo::lag(&near[2 * RATE..10 * RATE], &out[near_from + 2 * RATE - RATE / 4..]);
+        let out_there = &out[span.start + behind - RATE / 4..][..span.len()];
+        let share = crate::echo::share;
+        let voice = share(&near_there, out_there) / share(&near_there, room);
+        let (echo_before, echo_after) = (share(&far_there, room), share(&far_there, out_there));
+        let removed = crate::echo::decibels(echo_before / echo_after * voice);
+        let floor = crate::echo::decibels(echo_before / share(&far_there, &near_there));
+        let before = crate::echo::intelligibility(&near_there, room);
+        let after = crate::echo::intelligibility(&near_there, out_there);
+        // And where only the other side talks, after the conversation.
+        let alone = 41 * RATE..(43 * RATE).min(out.len()).min(raw.len());
+        let quiet = (energy(&raw[alone.clone()]) / energy(&out[alone]).max(1e-9)) as f64;
+        println!(
+            "through PulseAudio, both talking: {removed:.1} dB of echo removed (up to {floor:.1} can be told), voice {:+.1} dB, intelligibility {before:.2} -> \
+             {after:.2}; one talking: {:.1} dB",
+            crate::echo::decibels(voice),
+            crate::echo::decibels(quiet),
+        );
+        assert!(echo_before > share(&near_there, room) * 0.05, "there was no echo");
+        assert!(removed >= 30.0, "{removed:.1} dB");
+        assert!(after > 0.55, "the near voice: {after:.2}");
+        assert!(crate::echo::decibels(quiet) >= 30.0);
     });
 }

@@ -333,8 +333,14 @@ fn a_member_that_lowers_the_id_again_and_again_moves_nobody_for_long() {
     world.run(1_000);
     let mut moves = 0;
     for step in 0..100_u8 {
-        let in_call =
-            InCall { call: CallId([100 - step; 16]), joined_ms: 0, seated: true, media: MediaState::default(), level: 0 };
+        let in_call = InCall {
+            call: CallId([100 - step; 16]),
+            joined_ms: 0,
+            seated: true,
+            media: MediaState::default(),
+            level: 0,
+            hand_ms: None,
+        };
         let presence = Presence { session: 5, counter: u64::from(step) + 1, in_call: Some(in_call) };
         for index in 0..2 {
             let now = world.now;
@@ -359,6 +365,7 @@ fn presences_that_are_old_or_of_a_former_start_are_ignored() {
             seated: false,
             media: MediaState::default(),
             level: 127,
+            hand_ms: None,
         }),
     };
     let who = device(0);
@@ -402,7 +409,7 @@ fn random_comings_and_goings_end_in_one_full_mesh() {
 proptest! {
     #[test]
     fn any_flipped_bit_or_cut_of_a_presence_is_an_error_or_a_value(bit in 0_usize..1_000, cut in 0_usize..100) {
-        let in_call = InCall { call: CallId([7; 16]), joined_ms: 9, seated: true, media: MediaState::default(), level: 3 };
+        let in_call = InCall { call: CallId([7; 16]), joined_ms: 9, seated: true, media: MediaState::default(), level: 3, hand_ms: None };
         let frame = LivePayload::Presence(Presence { session: 1, counter: 2, in_call: Some(in_call) });
         let mut bytes = wire::encode(&frame);
         prop_assert!(wire::decode::<LivePayload>(&bytes[..cut % bytes.len()]).is_err());

@@ -24,8 +24,14 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     }
     samples.push(("signal", encode(&signal)));
     samples.push(("live_frame", encode(&LiveFrame::Signal(signal))));
-    let in_call =
-        InCall { call: CallId([7; 16]), joined_ms: 1_800_000_000_000, seated: true, media: MediaState::default(), level: 30 };
+    let in_call = InCall {
+        call: CallId([7; 16]),
+        joined_ms: 1_800_000_000_000,
+        seated: true,
+        media: MediaState::default(),
+        level: 30,
+        hand_ms: None,
+    };
     for in_call in [None, Some(in_call)] {
         samples.push(("live_payload", encode(&LivePayload::Presence(Presence { session: 1, counter: 2, in_call }))));
     }

@@ -54,9 +54,15 @@ pub(crate) fn event(event: &Event, rooms: &[RoomView]) -> Option<String> {
             format!("team {}: {node}{}", clean(&team.team), if team.relayed { ", and relays" } else { "" })
         }
         Event::TeamChanged { team: None } => "this device belongs to no team any more".to_owned(),
-        Event::CallChanged { .. } | Event::MediaDevices { .. } => return None,
         // A stroke is no line of text: `board show` tells what stands there.
         Event::BoardChanged { .. } | Event::BoardReset { .. } | Event::BoardLive { .. } => return None,
+        Event::CallChanged { .. } | Event::MediaDevices { .. } | Event::MediaLevel { .. } => return None,
+        Event::CallReaction { room, device, emoji } => format!("{}: {} {}", named(room), who(room, device), clean(emoji)),
+        Event::CallHandLowered { room, device: Some(device) } => {
+            format!("{}: {} lowered your hand", named(room), who(room, device))
+        }
+        Event::CallHandLowered { room, device: None } => format!("{}: your hand went down because you spoke", named(room)),
+        Event::CallMutedBy { room, device } => format!("{}: {} muted you", named(room), who(room, device)),
         Event::JoinProgress { join: progress } => join(progress),
         Event::KnockReceived { room, knock } => format!(
             "{}: {} knocks, code {} — `conclave-node room approve {} {}` lets them in",

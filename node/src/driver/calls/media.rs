@@ -1,10 +1,13 @@
 //! The one mesh of the call: begun, moved to another call, ended; and what it has to tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use conclave_protocol::id::{CallId, RoomId};
 use conclave_protocol::live::LiveFrame;
+use conclave_protocol::media::quality::Measured;
+use conclave_protocol::media::speaker::Speech;
 use conclave_protocol::wire;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -18,7 +21,7 @@ use crate::event::Event;
 use crate::net::StreamName;
 use crate::rtc::mesh::{Mesh, MeshConfig, MeshEvent};
 use crate::rtc::webrtc_transport::ServedFactory;
-use crate::view::{LinkState, MediaKind, MyMediaView};
+use crate::view::{LinkState, LinkStats, MediaKind, MyMediaView};
 
 impl Driver {
     pub(super) fn start_mesh(&mut self, room: RoomId, call: CallId, mine: MyMediaView) -> Result<(), CommandError> {
@@ -30,6 +33,7 @@ impl Driver {
             events,
             pictures: self.calls.pictures.clone(),
             keys: self.entry(room)?.keys.clone(),
+            processing: self.calls.sound.processing(),
             transports: Some(Arc::new(ServedFactory(self.team.servers()))),
             addresses: None,
         };
@@ -41,6 +45,9 @@ impl Driver {
             mine,
             people: BTreeMap::new(),
             tasks: JoinSet::new(),
+            speaking: BTreeSet::new(),
+            speaker: None,
+            voice: Speech::default(),
             joining: self.calls.joinings,
         });
         self.dirty.insert(room);
@@ -89,6 +96,7 @@ impl Driver {
     }
 
     pub(in crate::driver) fn handle_mesh(&mut self, event: MeshEvent) {
+        let now = self.now();
         let Some(active) = &mut self.calls.active else { return };
         let room = active.room;
         self.calls.changed = true;
@@ -103,6 +111,9 @@ impl Driver {
                 let known = active.people.get_mut(&peer).filter(|person| person.link != LinkState::KeyChanged);
                 let Some(person) = known else { return };
                 person.link = state;
+                if state == LinkState::Reconnecting {
+                    person.quality.handle_measured(Measured { down: true, ..Measured::default() }, now);
+                }
                 if state == LinkState::Connected {
                     self.publish(Event::CallConnected { room, device: peer, after_ms });
                 }
@@ -123,7 +134,12 @@ impl Driver {
             MeshEvent::Stats { peer, stats, level } => {
                 if let Some(person) = active.people.get_mut(&peer) {
                     (person.stats, person.level) = (stats, level);
+                    person.quality.handle_measured(measured(&stats), now);
                 }
+            }
+            MeshEvent::Speaking { who, current } => {
+                active.speaking = who.into_iter().collect();
+                active.speaker = current;
             }
             MeshEvent::SourceFailed { kind, message } => {
                 match kind {
@@ -146,5 +162,15 @@ impl Driver {
             }
             MeshEvent::StreamGone { .. } => {}
         }
+    }
+}
+
+fn measured(stats: &LinkStats) -> Measured {
+    Measured {
+        rtt: stats.rtt_ms.and_then(|ms| Duration::try_from_secs_f32(ms / 1_000.0).ok()),
+        concealed: stats.audio_lost_now_pct / 100.0,
+        loss_sent: stats.sent_lost_pct / 100.0,
+        frozen: Duration::ZERO,
+        down: false,
     }
 }

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use conclave_protocol::id::{CallId, DeviceId, RoomId};
+use conclave_protocol::media::quality::Quality;
 
 use crate::driver::Driver;
 use crate::event::Event;
-use crate::view::{CallView, ParticipantView};
+use crate::view::{CallView, MyMediaView, ParticipantView, QualityView};
 
 /// The call is told at most this often.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -24,7 +25,7 @@ impl Driver {
         let me = self.me.device.id();
         let people = people.into_iter().filter(|device| *device != me).filter_map(|device| {
             let told = entry.call.participant(&device)?;
-            let seen = active.people.get(&device).copied().unwrap_or_default();
+            let seen = active.people.get(&device).cloned().unwrap_or_default();
             Some(ParticipantView {
                 device,
                 name: entry.room.acl().name_of(&device).unwrap_or_default().to_owned(),
@@ -35,6 +36,10 @@ impl Driver {
                 deafened: told.media.deafened,
                 recording: told.media.recording,
                 level: seen.level,
+                speaking: told.media.mic && active.speaking.contains(&device),
+                hand_ms: told.hand_ms,
+                volume: self.calls.volumes.get(&device).copied().unwrap_or(1.0),
+                quality: seen.quality.quality().into(),
                 stats: seen.stats,
             })
         });
@@ -42,8 +47,10 @@ impl Driver {
             room: active.room,
             call,
             since_ms: entry.call.since_ms().unwrap_or_default(),
-            me: active.mine.clone(),
+            me: MyMediaView { hand_ms: entry.call.hand_ms(), sound: self.calls.sound, ..active.mine.clone() },
             people: people.collect(),
+            speaker: active.speaker,
+            hands: entry.call.hands().into_iter().map(|(_, device)| device).collect(),
         })
     }
 
@@ -56,6 +63,17 @@ impl Driver {
         if let Some(call) = self.call_view() {
             self.calls.told = Some(Instant::now());
             self.publish(Event::CallChanged { call: Some(call) });
+        }
+    }
+}
+
+impl From<Quality> for QualityView {
+    fn from(quality: Quality) -> Self {
+        match quality {
+            Quality::Excellent => Self::Excellent,
+            Quality::Good => Self::Good,
+            Quality::Poor => Self::Poor,
+            Quality::Lost => Self::Lost,
         }
     }
 }

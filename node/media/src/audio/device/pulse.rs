@@ -141,6 +141,10 @@ impl AudioSource for PulseSource {
             Waited::Failed(reason) => Err(MediaError::gone(&self.label, reason)),
         }
     }
+
+    fn is_microphone(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for PulseSource {

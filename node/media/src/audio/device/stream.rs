@@ -151,6 +151,10 @@ impl AudioSource for DeviceSource {
         }
         Ok(Heard::Block)
     }
+
+    fn is_microphone(&self) -> bool {
+        true
+    }
 }
 
 /// A speaker.

@@ -34,6 +34,7 @@ fn start(source: impl AudioSource + 'static) -> (AudioSender, mpsc::Receiver<Enc
     let sender = AudioSender::start(
         Box::new(source),
         settings,
+        EchoReference::default(),
         move |packet| drop(packet_tx.send(packet)),
         move |error| drop(error_tx.send(error)),
     );
