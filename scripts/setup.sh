@@ -8,7 +8,7 @@ declare -A packages=(
   [build]="g++ cmake nasm pkg-config libasound2-dev libvpx-dev"
   [run]="libgl1 libegl1 libgl1-mesa-dri libx11-6 libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0"
   [demo]="xvfb pulseaudio pulseaudio-utils espeak-ng"
-  [full]="iproute2 nftables ffmpeg xdotool x11-utils postgresql coturn python3-jwt python3-cryptography"
+  [full]="iproute2 nftables ffmpeg xdotool x11-utils postgresql python3"
 )
 
 wanted=()

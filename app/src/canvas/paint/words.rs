@@ -79,7 +79,7 @@ fn layout(ctx: &Context, text: &str, size: f32, wrap: Option<f32>, align: Align,
 }
 
 /// The colour of the text of an element: on a note it is ink on paper, whatever the theme.
-pub fn colour(element: &Element, inks: Inks) -> Color32 {
+pub(super) fn colour(element: &Element, inks: Inks) -> Color32 {
     if element.kind == Kind::Note {
         Inks::as_is(element.style.stroke, element.style.opacity)
     } else {
