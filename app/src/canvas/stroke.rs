@@ -103,7 +103,8 @@ mod tests {
     fn a_stroke_of_hundreds_of_samples_needs_tens_of_points_and_stays_where_it_was() {
         let drawn = wave(400);
         let kept = simplify(&drawn, 0.35);
-        assert!(kept.len() < 60, "{}", kept.len());
+        // A sagitta of 0.35 at these curvatures is about seven px of line a point.
+        assert!(kept.len() < 90, "{}", kept.len());
         let line: Vec<Pos2> = kept.iter().map(|point| pos2(point.x, point.y)).collect();
         assert!(drawn.iter().all(|point| super::super::hit::to_line(pos2(point.x, point.y), &line) <= 0.36));
     }

@@ -87,9 +87,10 @@ impl DelayGuard {
 
     /// Bits a second that got through of late.
     fn through(&self, now: Instant) -> f64 {
-        let bytes: usize = self.acked.iter().map(|(_, bytes)| bytes).sum();
+        // As reals: a peer that reports absurd sizes must not make a sum overflow.
+        let bytes: f64 = self.acked.iter().map(|(_, bytes)| *bytes as f64).sum();
         let span = self.acked.front().map_or(ACKED, |(at, _)| now.saturating_duration_since(*at)).max(ACKED / 2);
-        bytes as f64 * 8.0 / span.as_secs_f64()
+        bytes * 8.0 / span.as_secs_f64()
     }
 
     /// What an estimate may be at most, in bits a second.
