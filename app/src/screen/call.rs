@@ -132,6 +132,8 @@ pub struct BarKeys {
     pub hand: &'static str,
     pub chat: &'static str,
     pub people: &'static str,
+    pub files: &'static str,
+    pub board: &'static str,
     pub stats: &'static str,
     pub layout: &'static str,
 }
@@ -146,6 +148,8 @@ impl BarKeys {
             hand: name(Action::Hand),
             chat: name(Action::Chat),
             people: name(Action::People),
+            files: name(Action::Files),
+            board: name(Action::Board),
             stats: name(Action::Stats),
             layout: name(Action::Layout),
         }
@@ -482,7 +486,7 @@ fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Draw<'_>) {
     let gap = if compact { 8.0 } else { 12.0 };
     let middle = 7.0 * SIDE + 6.0 * gap;
     let leave_width = if compact { SIDE + 8.0 } else { 112.0 };
-    let right = 3.0 * SIDE + 3.0 * gap + leave_width;
+    let right = 4.0 * SIDE + 4.0 * gap + leave_width;
     // In the middle of the window, unless the right side would be reached.
     let left = (rect.center().x - middle / 2.0).min(rect.right() - right - gap - middle).max(rect.left());
     let at = |index: f32| Rect::from_min_size(pos2(left + (SIDE + gap) * index, rect.top()), vec2(SIDE, SIDE));
@@ -534,9 +538,14 @@ fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Draw<'_>) {
     let leave = Rect::from_min_max(pos2(rect.right() - leave_width, rect.top()), rect.max);
     let people = Rect::from_min_size(pos2(leave.left() - gap - SIDE, rect.top()), vec2(SIDE, SIDE));
     let chat = people.translate(vec2(-SIDE - gap, 0.0));
-    let at = chat.translate(vec2(-SIDE - gap, 0.0));
-    if control(ui, at, icons::CHALKBOARD_SIMPLE, &draw.t("board"), "B", panel(board), 0) {
+    let files = chat.translate(vec2(-SIDE - gap, 0.0));
+    let at = files.translate(vec2(-SIDE - gap, 0.0));
+    if control(ui, at, icons::CHALKBOARD_SIMPLE, &draw.t("board"), view.keys.board, panel(board), 0) {
         draw.want(Intent::ToggleBoard);
+    }
+    let look = panel(view.panel == Some(Panel::Files));
+    if control(ui, files, icons::FILES, &draw.t("files-title"), view.keys.files, look, 0) {
+        draw.want(Intent::TogglePanel(Panel::Files));
     }
     let look = panel(view.panel == Some(Panel::Chat));
     if control(ui, chat, icons::CHAT_CIRCLE_TEXT, &draw.t("chat-title"), view.keys.chat, look, view.unread) {

@@ -409,14 +409,22 @@ fn role_more_key(role: conclave_node::view::RoleView) -> &'static str {
 fn shortcuts_ui(ui: &mut Ui, board: bool, rows: &[KeyRow], draw: &mut Draw<'_>) {
     head(ui, 400.0, &draw.t("keys-title"), Some(&draw.t("keys-body")), draw);
     ui.spacing_mut().item_spacing.y = space::S;
-    if board {
-        let tools = Tool::ALL.map(|tool| (tool.keys().0.name(), tool.text()));
-        let tools = tools.iter().map(|(cap, key)| (std::slice::from_ref(cap), *key));
-        ScrollArea::vertical().max_height(480.0).show(ui, |ui| {
+    // The lists are longer than a small window is high.
+    let height = (ui.ctx().content_rect().height() - 180.0).clamp(240.0, 640.0);
+    ScrollArea::vertical().max_height(height).show(ui, |ui| {
+        if board {
+            let tools = Tool::ALL.map(|tool| (tool.keys().0.name(), tool.text()));
+            let tools = tools.iter().map(|(cap, key)| (std::slice::from_ref(cap), *key));
             keys_ui(ui, tools.chain(canvas::keys::LISTED), draw);
-        });
-        return;
-    }
+        } else {
+            rebinding_ui(ui, rows, draw);
+            keys_ui(ui, keys::LISTED.into_iter(), draw);
+        }
+    });
+}
+
+/// The keys that may be others.
+fn rebinding_ui(ui: &mut Ui, rows: &[KeyRow], draw: &mut Draw<'_>) {
     for row in rows {
         ui.horizontal(|ui| {
             ui.set_min_size(vec2(ui.available_width(), 22.0));
@@ -437,7 +445,6 @@ fn shortcuts_ui(ui: &mut Ui, board: bool, rows: &[KeyRow], draw: &mut Draw<'_>) 
     if Button::new(Tone::Ghost, &draw.t("keys-reset")).small().show(ui).clicked() {
         draw.want(Intent::ResetKeys);
     }
-    keys_ui(ui, keys::LISTED.into_iter(), draw);
 }
 
 fn keys_ui<'k>(ui: &mut Ui, listed: impl Iterator<Item = (&'k [&'k str], &'k str)>, draw: &mut Draw<'_>) {
