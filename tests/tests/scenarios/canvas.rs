@@ -74,6 +74,13 @@ async fn what_one_window_draws_the_other_shows() {
             break;
         }
     }
+    // Both look at the page from the same place: the arc of the ellipse, aside of its handles, is ink on paper, in light and in dark.
+    let arc = |shot: &Shot| {
+        let paper = shot.at(525, 260);
+        (304..=312).any(|y| shot.at(525, y).iter().zip(paper).all(|(ink, paper)| ink.abs_diff(paper) > 0x60)).then_some(())
+    };
+    dan.wait("his own ellipse", arc).await.unwrap();
+    cleo.wait("his ellipse", arc).await.unwrap();
     if let Some(folder) = std::env::var_os("CONCLAVE_TEST_SHOTS") {
         for (window, name) in [(&cleo, "cleo"), (&dan, "dan")] {
             window.look().unwrap().save(&std::path::Path::new(&folder).join(format!("canvas-{name}.png"))).unwrap();
