@@ -3,10 +3,8 @@
 //! It looks at the project from outside. Nothing here may be used by the node or the app.
 
 pub mod bench;
-mod bench_room;
 pub mod clicks;
 pub mod display;
-pub mod frames;
 pub mod internet;
 pub mod lan;
 pub mod meeting;

@@ -47,7 +47,7 @@ fn strokes(count: usize, wide: usize) -> Result<PageView> {
 ///
 /// # Errors
 /// Where the page cannot be made.
-pub fn board_frame_ms(count: usize, in_view: usize) -> Result<f64> {
+pub(super) fn board_frame_ms(count: usize, in_view: usize) -> Result<f64> {
     let wide = (count as f32).sqrt().ceil() as usize;
     let view = strokes(count, wide)?;
     let screen = Rect::from_min_size(Pos2::ZERO, vec2(1280.0, 800.0));
