@@ -11,7 +11,6 @@ use crate::chooser::{self, Chooser};
 use crate::first_frame::FirstFrame;
 use crate::intent::{FileIntent, Intent};
 use crate::keys::{self, KeyInput};
-use crate::picker::Picker;
 use crate::preview::Previews;
 use crate::screen::board::{BoardScreen, canvas_id};
 use crate::screen::call::{CallScreen, call_ui, window_title};
@@ -44,7 +43,6 @@ pub struct App {
     previews: Previews,
     chooser: Chooser,
     painted: Painted,
-    picker: Picker,
     clock: Clock,
     title: String,
     first_frame: FirstFrame,
@@ -61,7 +59,6 @@ impl App {
             previews: Previews::default(),
             chooser: Chooser::default(),
             painted: Painted::default(),
-            picker: Picker::default(),
             clock,
             title: String::new(),
             first_frame: FirstFrame::from_env(),
@@ -83,7 +80,7 @@ impl App {
             let effects = self.state.apply(message);
             self.carry_out(ctx, effects);
         }
-        for intent in self.picker.poll() {
+        for intent in self.chooser.chosen() {
             self.want(ctx, intent);
         }
         let effects = self.state.board_tick();
@@ -103,7 +100,6 @@ impl App {
         } else if self.state.dialog.is_none() {
             intents.extend(dropped(&ctx));
         }
-        intents.extend(self.chooser.chosen());
         let mut draw = Draw {
             text: &self.state.text,
             textures: &mut self.textures,
@@ -170,10 +166,8 @@ impl App {
                 }
                 Effect::Open(request) => self.backend.open(request),
                 Effect::Copy(text) => ctx.copy_text(text),
-                Effect::ChooseFiles { room, folder } => self.chooser.files(ctx, room, folder),
-                Effect::ChooseFolder { room, file } => self.chooser.folder(ctx, room, file),
+                Effect::Choose(choice) => self.chooser.ask(ctx, choice),
                 Effect::OpenPath(path) => chooser::open(path),
-                Effect::Pick(pick) => self.picker.ask(ctx, pick),
                 Effect::FullScreen(on) => ctx.send_viewport_cmd(ViewportCommand::Fullscreen(on)),
                 Effect::Notify { title, body } => {
                     if !ctx.input(|input| input.focused) {

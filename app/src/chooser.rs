@@ -4,12 +4,27 @@
 use std::path::PathBuf;
 use std::sync::mpsc;
 
+use conclave_node::command::BoardFormat;
 use conclave_protocol::id::{FileId, RoomId};
 
+use crate::intent::board::BoardIntent;
 use crate::intent::{FileIntent, Intent};
 
 /// Choices that wait for the window; more than one dialog at a time is more than anybody has.
 const CHOSEN: usize = 16;
+
+/// What a dialog is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// What to share in a room: files, or a folder.
+    Share { room: RoomId, folder: bool },
+    /// Where a file is to go.
+    GetTo { room: RoomId, file: FileId },
+    /// Where a page of the board is to go.
+    ExportBoard(BoardFormat),
+    /// What is put on the page.
+    ImportBoard,
+}
 
 /// Opens dialogs and takes in what was chosen.
 pub struct Chooser {
@@ -25,32 +40,11 @@ impl Default for Chooser {
 }
 
 impl Chooser {
-    /// What to share in a room.
-    pub fn files(&self, ctx: &egui::Context, room: RoomId, folder: bool) {
-        self.ask(ctx, move || {
-            let dialog = rfd::FileDialog::new();
-            let paths = if folder { dialog.pick_folder().into_iter().collect() } else { dialog.pick_files().unwrap_or_default() };
-            (!paths.is_empty()).then_some(Intent::File(FileIntent::Share(room, paths)))
-        });
-    }
-
-    /// Where a file is to go.
-    pub fn folder(&self, ctx: &egui::Context, room: RoomId, file: FileId) {
-        self.ask(ctx, move || {
-            let to = rfd::FileDialog::new().pick_folder()?;
-            Some(Intent::File(FileIntent::GetTo { room, file, to }))
-        });
-    }
-
-    /// What was chosen since the last look.
-    pub fn chosen(&self) -> Vec<Intent> {
-        self.chosen.try_iter().collect()
-    }
-
-    fn ask(&self, ctx: &egui::Context, dialog: impl FnOnce() -> Option<Intent> + Send + 'static) {
+    /// Opens a dialog.
+    pub fn ask(&self, ctx: &egui::Context, choice: Choice) {
         let (done, ctx) = (self.done.clone(), ctx.clone());
         let started = std::thread::Builder::new().name("chooser".to_owned()).spawn(move || {
-            if let Some(intent) = dialog() {
+            if let Some(intent) = answer(choice) {
                 let _ = done.try_send(intent);
                 ctx.request_repaint();
             }
@@ -58,6 +52,46 @@ impl Chooser {
         if let Err(error) = started {
             tracing::warn!(%error, "no dialog can be shown");
         }
+    }
+
+    /// What was chosen since the last look.
+    pub fn chosen(&self) -> Vec<Intent> {
+        self.chosen.try_iter().collect()
+    }
+}
+
+/// Shows a dialog until the person has chosen, or has not.
+fn answer(choice: Choice) -> Option<Intent> {
+    let dialog = rfd::FileDialog::new();
+    match choice {
+        Choice::Share { room, folder } => {
+            let paths = if folder { dialog.pick_folder().into_iter().collect() } else { dialog.pick_files().unwrap_or_default() };
+            (!paths.is_empty()).then_some(Intent::File(FileIntent::Share(room, paths)))
+        }
+        Choice::GetTo { room, file } => {
+            let to = dialog.pick_folder()?;
+            Some(Intent::File(FileIntent::GetTo { room, file, to }))
+        }
+        Choice::ExportBoard(format) => {
+            let ending = ending(format);
+            let path = dialog.set_file_name(format!("board.{ending}")).add_filter(ending, &[ending]).save_file()?;
+            Some(Intent::Board(BoardIntent::ExportTo(format, path)))
+        }
+        Choice::ImportBoard => {
+            let path = dialog.add_filter("Excalidraw", &["excalidraw", "json"]).pick_file()?;
+            Some(Intent::Board(BoardIntent::ImportFrom(path)))
+        }
+    }
+}
+
+/// How files of a format end.
+fn ending(format: BoardFormat) -> &'static str {
+    match format {
+        BoardFormat::Svg => "svg",
+        BoardFormat::Png => "png",
+        BoardFormat::Pdf => "pdf",
+        BoardFormat::Excalidraw => "excalidraw",
+        BoardFormat::Automerge => "automerge",
     }
 }
 

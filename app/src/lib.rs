@@ -13,7 +13,6 @@ pub mod clock;
 pub mod first_frame;
 pub mod intent;
 pub mod keys;
-pub mod picker;
 pub mod preview;
 pub mod scan;
 pub mod screen;

@@ -21,12 +21,12 @@ use conclave_node::view::{
     CallView, DiagnosisView, InviteView, JoinView, MediaDeviceView, MediaKind, MemberView, ProfileView, RoleView, RoomView,
     SoundView, TeamView, VerificationView,
 };
-use conclave_protocol::id::{DeviceId, FileId, RoomId};
+use conclave_protocol::id::{DeviceId, RoomId};
 
 use crate::backend::{KeptBy, OpenRequest, RequestId, StorePresence};
+use crate::chooser::Choice;
 use crate::intent::{InviteChoice, Panel, ProtectionChoice, TileKey};
 use crate::keys::Action;
-use crate::picker::Pick;
 use crate::text::Text;
 use board::Boards;
 use chat::Chat;
@@ -60,20 +60,10 @@ pub enum Effect {
     Open(OpenRequest),
     Copy(String),
     FullScreen(bool),
-    /// Asks the person for a file, in the dialog of the system.
-    Pick(Pick),
     /// The window's taskbar entry may blink.
     Attention,
-    /// The system's dialog for what to share.
-    ChooseFiles {
-        room: RoomId,
-        folder: bool,
-    },
-    /// The system's dialog for where a file is to go.
-    ChooseFolder {
-        room: RoomId,
-        file: FileId,
-    },
+    /// Asks the person for a file or folder, in the dialog of the system.
+    Choose(Choice),
     /// By the program that the system has for it.
     OpenPath(PathBuf),
     /// A notice of the desktop, where the window is not looked at.

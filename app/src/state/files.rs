@@ -9,6 +9,7 @@ use conclave_protocol::id::{FileId, RoomId};
 
 use super::toast::Tone;
 use super::{AppState, Effect, Pending};
+use crate::chooser::Choice;
 use crate::intent::{Confirm, FileIntent, Intent, Panel};
 use crate::text::displayable;
 
@@ -148,7 +149,7 @@ impl AppState {
                 effects.extend(self.load_files());
                 effects
             }
-            FileIntent::Choose { room, folder } => vec![Effect::ChooseFiles { room, folder }],
+            FileIntent::Choose { room, folder } => vec![Effect::Choose(Choice::Share { room, folder })],
             FileIntent::Share(room, paths) => {
                 self.panel = Some(Panel::Files);
                 let mut effects = self.load_files();
@@ -164,7 +165,7 @@ impl AppState {
                 _ => Vec::new(),
             },
             FileIntent::Get { room, file } => plain(Command::FileGet { room, file, to: None }),
-            FileIntent::GetInto { room, file } => vec![Effect::ChooseFolder { room, file }],
+            FileIntent::GetInto { room, file } => vec![Effect::Choose(Choice::GetTo { room, file })],
             FileIntent::GetTo { room, file, to } => plain(Command::FileGet { room, file, to: Some(to) }),
             FileIntent::Pause { room, file } => plain(Command::FilePause { room, file }),
             FileIntent::Resume { room, file } => plain(Command::FileResume { room, file }),

@@ -10,8 +10,8 @@ use crate::canvas::clip::{self, Pasted};
 use crate::canvas::machine::{Input, Output};
 use crate::canvas::tool::Tool;
 use crate::canvas::{hit, rect_of};
+use crate::chooser::Choice;
 use crate::intent::board::{BoardIntent, StyleChange};
-use crate::picker::Pick;
 use crate::state::{AppState, Effect, Pending};
 
 /// Names of pages are at most so long, in characters: what fits on a tab.
@@ -146,12 +146,12 @@ impl Board {
             | BoardIntent::DeletePage(_)
             | BoardIntent::MovePage { .. } => return self.want_page(intent, page_name),
             BoardIntent::History(_) | BoardIntent::Moment(_) | BoardIntent::Restore => return self.want_history(intent),
-            BoardIntent::Export(format) => return vec![Effect::Pick(Pick::ExportBoard(format))],
+            BoardIntent::Export(format) => return vec![Effect::Choose(Choice::ExportBoard(format))],
             BoardIntent::ExportTo(format, path) => {
                 let (room, page) = (self.room, self.page);
                 return vec![AppState::ask_board(room, Asked::File, Command::BoardExport { room, page, format, path })];
             }
-            BoardIntent::Import => return vec![Effect::Pick(Pick::ImportBoard)],
+            BoardIntent::Import => return vec![Effect::Choose(Choice::ImportBoard)],
             BoardIntent::ImportFrom(path) if !self.is_still() => {
                 let (room, page) = (self.room, self.page);
                 return vec![AppState::ask_board(room, Asked::File, Command::BoardImport { room, page, path })];
