@@ -28,6 +28,9 @@ mod pacing;
 mod packetizer;
 #[path = "live/proof.rs"]
 mod proof;
+#[path = "../fuzz/seeds.rs"]
+#[allow(dead_code)]
+mod seeds;
 #[path = "live/speaker.rs"]
 mod speaker;
 #[path = "live/support.rs"]

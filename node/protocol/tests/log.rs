@@ -20,5 +20,8 @@ mod memory;
 mod model;
 #[path = "log/parsers.rs"]
 mod parsers;
+#[path = "../fuzz/seeds.rs"]
+#[allow(dead_code)]
+mod seeds;
 #[path = "log/support.rs"]
 mod support;

@@ -16,6 +16,9 @@ mod raw;
 mod replay;
 #[path = "session/rules.rs"]
 mod rules;
+#[path = "../fuzz/seeds.rs"]
+#[allow(dead_code)]
+mod seeds;
 #[path = "session/simulation.rs"]
 mod simulation;
 #[path = "live/support.rs"]

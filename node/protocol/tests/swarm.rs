@@ -12,6 +12,9 @@ mod network;
 mod optimum;
 #[path = "swarm/rules.rs"]
 mod rules;
+#[path = "../fuzz/seeds.rs"]
+#[allow(dead_code)]
+mod seeds;
 #[path = "log/support.rs"]
 #[allow(dead_code)]
 mod support;

@@ -1,7 +1,5 @@
 //! Seeds of the fuzz targets for what these tests are about. `tests/log.rs` runs all targets over the whole corpus.
 
-use std::path::PathBuf;
-
 use conclave_protocol::id::{CallId, DeviceId, RoomId, SessionId};
 use conclave_protocol::knock::{Admitted, Challenge, DoorMessage, Knock, KnockMessage, Refused, SignedKnock, Waiting};
 use conclave_protocol::live::{InCall, LiveFrame, LivePayload, MediaState, Presence};
@@ -85,9 +83,5 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
 #[test]
 #[ignore = "writes into the source tree"]
 fn write_the_corpus() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz").join("corpus");
-    for (index, (name, sample)) in samples().into_iter().enumerate() {
-        std::fs::create_dir_all(root.join(name)).unwrap();
-        std::fs::write(root.join(name).join(format!("live-{index:02}")), sample).unwrap();
-    }
+    crate::seeds::write("live", samples());
 }

@@ -15,6 +15,7 @@ use conclave_protocol::wire::*;
 use proptest::prelude::*;
 
 use crate::memory::peak_of;
+use crate::seeds::folder as corpus;
 use crate::support::*;
 
 #[allow(dead_code)]
@@ -285,10 +286,6 @@ fn a_frame_decoder_refuses_what_is_not_minimal_and_stays_refusing() {
 fn sample_op() -> Signed {
     let mut founder = Peer::founds("Fatima", true);
     founder.act(|room, now, _| room.say(text("x"), now)).unwrap()[0].clone()
-}
-
-fn corpus(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz").join("corpus").join(name)
 }
 
 fn mutated(seed: &[u8], rng: &mut Seeded) -> Vec<u8> {

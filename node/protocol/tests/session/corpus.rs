@@ -1,8 +1,6 @@
 //! Every frame of a session against every truncation, every flipped bit and random bytes: an error or a value, never a panic. And the
 //! seeds of its fuzz targets; `tests/log.rs` runs all targets over the whole corpus.
 
-use std::path::PathBuf;
-
 use conclave_protocol::session::message::{
     Claim, Evidence, Fetch, JoinReq, Leave, Presence, SessionFrame, Statement, UpdateFrame,
 };
@@ -108,9 +106,5 @@ proptest! {
 #[test]
 #[ignore = "writes into the source tree"]
 fn write_the_corpus() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz").join("corpus");
-    for (index, (name, sample)) in samples().into_iter().enumerate() {
-        std::fs::create_dir_all(root.join(name)).unwrap();
-        std::fs::write(root.join(name).join(format!("session-{index:02}")), sample).unwrap();
-    }
+    crate::seeds::write("session", samples());
 }

@@ -1,7 +1,5 @@
 //! Seeds of the fuzz targets for files. `tests/log.rs` runs all targets over the whole corpus.
 
-use std::path::PathBuf;
-
 use conclave_protocol::swarm::have::Have;
 use conclave_protocol::swarm::manifest::{Entry, encode_table};
 use conclave_protocol::swarm::wire::{Control, Data, Held, Why};
@@ -44,9 +42,5 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
 #[test]
 #[ignore = "writes into the source tree"]
 fn write_the_corpus() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz").join("corpus");
-    for (index, (name, sample)) in samples().into_iter().enumerate() {
-        std::fs::create_dir_all(root.join(name)).unwrap();
-        std::fs::write(root.join(name).join(format!("swarm-{index:02}")), sample).unwrap();
-    }
+    crate::seeds::write("swarm", samples());
 }
