@@ -2,15 +2,18 @@
 
 #[path = "scripted_board.rs"]
 pub mod board;
+#[path = "scripted_lively.rs"]
+mod lively;
+#[path = "scripted_pictures.rs"]
+mod pictures;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use conclave::backend::{Backend, BackendMessage, OpenRequest, RequestId, StorePresence};
-use conclave_media::picture::{Picture, PictureSlot};
+use conclave_media::picture::PictureSlot;
 use conclave_node::command::{Command, Reply};
 use conclave_node::error::{CommandError, ErrorCode};
 use conclave_node::event::Event;
@@ -18,6 +21,9 @@ use conclave_node::view::*;
 use conclave_protocol::id::{AccountId, CallId, DeviceId, OpHash, RoomId};
 
 use board::Boards;
+pub use lively::lively;
+#[allow(unused_imports)]
+pub use pictures::{page, paint, portrait};
 
 /// The moment at which every script plays: Tuesday, 10 November 2026, 14:32 UTC.
 pub const NOW_MS: u64 = 1_794_321_120_000;
@@ -567,141 +573,4 @@ fn diagnosis() -> DiagnosisView {
             "A firewall may block UDP 5353 (mDNS) or the ports of Conclave.".into(),
         ],
     }
-}
-
-/// A picture that stands for a camera: a wash of colour with a soft figure in it.
-pub fn portrait(width: u32, height: u32, hue: f32) -> Picture {
-    let colour = |lift: f32, x: f32, y: f32| {
-        let base = egui::ecolor::Hsva::new(hue, 0.35, 0.32 + lift, 1.0).to_rgb();
-        [base[0] + 0.16 * x, base[1] + 0.08 * y, base[2] + 0.1 * (1.0 - y)]
-    };
-    paint(width, height, |x, y| {
-        let (dx, dy) = ((x - 0.5) * width as f32 / height as f32, y - 0.42);
-        let head = 1.0 - ((dx * dx + dy * dy).sqrt() / 0.17).clamp(0.0, 1.0);
-        let (sx, sy) = (dx / 0.36, (y - 1.02) / 0.42);
-        let body = 1.0 - (sx * sx + sy * sy).sqrt().clamp(0.0, 1.0);
-        let figure = (head * 12.0).clamp(0.0, 1.0).max((body * 12.0).clamp(0.0, 1.0));
-        let [r, g, b] = colour(0.0, x, y);
-        let skin = colour(0.42, x, y);
-        [r + (skin[0] - r) * figure, g + (skin[1] - g) * figure, b + (skin[2] - b) * figure]
-    })
-}
-
-/// A picture that stands for a shared screen: a page of text beside a figure.
-pub fn page(width: u32, height: u32) -> Picture {
-    paint(width, height, |x, y| {
-        if y < 0.07 {
-            return [0.16, 0.18, 0.23];
-        }
-        if x < 0.2 {
-            return if (y * 18.0).fract() < 0.35 && x > 0.03 && x < 0.15 { [0.55, 0.58, 0.64] } else { [0.94, 0.95, 0.96] };
-        }
-        let line = (y * 26.0).fract();
-        let end = 0.6 + 0.35 * ((y * 26.0).floor() * 12.989).sin().abs();
-        if (0.3..0.55).contains(&line) && x > 0.25 && x < end && y < 0.55 {
-            return [0.35, 0.38, 0.44];
-        }
-        if y > 0.6 && y < 0.93 && x > 0.25 && x < 0.92 {
-            let bar = ((x - 0.25) * 14.0).floor();
-            let top = 0.9 - 0.26 * (0.3 + 0.7 * (bar * 0.9).sin().abs());
-            return if y > top && ((x - 0.25) * 14.0).fract() < 0.7 { [0.35, 0.42, 0.85] } else { [0.97, 0.97, 0.98] };
-        }
-        [1.0, 1.0, 1.0]
-    })
-}
-
-/// A picture from a function of the place (0 to 1) to linear RGB (0 to 1).
-pub fn paint(width: u32, height: u32, colour: impl Fn(f32, f32) -> [f32; 3]) -> Picture {
-    let (w, h) = (width as usize, height as usize);
-    let (cw, ch) = (w.div_ceil(2), h.div_ceil(2));
-    let mut data = vec![0u8; w * h + 2 * cw * ch];
-    for row in 0..h {
-        for column in 0..w {
-            let [r, g, b] = colour(column as f32 / width as f32, row as f32 / height as f32).map(|c| c.clamp(0.0, 1.0));
-            data[row * w + column] = (16.0 + 65.481 * r + 128.553 * g + 24.966 * b) as u8;
-            if row % 2 == 0 && column % 2 == 0 {
-                let at = w * h + row / 2 * cw + column / 2;
-                data[at] = (128.0 - 37.797 * r - 74.203 * g + 112.0 * b) as u8;
-                data[at + cw * ch] = (128.0 + 112.0 * r - 93.786 * g - 18.214 * b) as u8;
-            }
-        }
-    }
-    Picture::new(width, height, data, Duration::ZERO).expect("the planes fit the size")
-}
-
-/// People and rooms as they are after a few weeks of use.
-pub fn lively() -> World {
-    use RoleView::{Admin, Member, Owner, Viewer};
-    let d = |n: u8| DeviceId([n; 32]);
-    let mut world = World::empty("Mira Okafor");
-    let mut design = room(
-        10,
-        "Design review",
-        &[
-            (ME, "Mira Okafor", Owner, true),
-            (d(2), "Ben Castellanos", Admin, true),
-            (d(3), "Ada Lindqvist", Member, true),
-            (d(4), "Tomás Ferreira", Member, true),
-            (d(5), "Yuki Tanabe", Member, false),
-            (d(6), "Leonie Brandt", Viewer, false),
-        ],
-    );
-    design.call = Some(RoomCallView { call: CallId([5; 16]), people: vec![d(2), d(3), d(4)] });
-    design.unread = 2;
-    design.mentions = 1;
-    let field = room(
-        11,
-        "Field office",
-        &[(ME, "Mira Okafor", Member, true), (d(7), "Ngozi Eze", Owner, true), (d(8), "Per Holm", Member, false)],
-    );
-    let mut choir = room(12, "Choir rehearsal", &[(ME, "Mira Okafor", Admin, true), (d(9), "Clara Weiss", Owner, false)]);
-    choir.unread = 7;
-    choir.knocks = vec![KnockView {
-        device: d(21),
-        account: account(d(21)),
-        name: "Jonas".into(),
-        code: "48210937".into(),
-        since_ms: NOW_MS,
-    }];
-    let mut old = room(13, "Workshop 2025", &[(ME, "Mira Okafor", Member, true), (d(9), "Clara Weiss", Owner, false)]);
-    old.gone = true;
-    let (design_id, field_id, choir_id) = (design.room, field.room, choir.room);
-    world.state.rooms = vec![design, field, choir, old];
-
-    let day = 86_400_000;
-    let minute = 60_000;
-    let lines: &[(u8, u64, &str)] = &[
-        (3, day + 95 * minute, "Morning! I put the three layouts side by side, have a look before the review."),
-        (2, day + 90 * minute, "Thanks. The second one reads best to me, the spacing around the tiles finally breathes."),
-        (2, day + 89 * minute, "One thing: the *Reconnecting* state covers the name. Could it move up?"),
-        (1, day + 80 * minute, "Good catch. I'd move it to the top edge and keep the picture visible behind it."),
-        (4, 58 * minute, "I measured it on the old laptop, **21 ms a frame** with four tiles. Numbers are in `bench/app.json`."),
-        (4, 57 * minute, "```\nframe_ms_p50  19.8\nframe_ms_p95  21.4\nidle_cpu_pct   0.2\n```"),
-        (1, 41 * minute, "That's well inside what we promised 🎉"),
-        (3, 22 * minute, "Notes from the usability round: https://example.org/notes/round-3"),
-        (3, 21 * minute, "Two people asked where to find the invite link. I think the button should say what it does."),
-        (2, 6 * minute, "@Mira Okafor can you share your screen in the call and walk us through it?"),
-        (4, 5 * minute, "We are in already, join whenever you like."),
-    ];
-    for (author, ago, body) in lines {
-        let mut message = world.message(design_id, d(*author), body, NOW_MS - ago);
-        message.unread = *ago < 10 * minute;
-        world.chats.entry(design_id).or_default().push(message);
-    }
-    let chat = world.chats.get_mut(&design_id).expect("just filled");
-    chat[3].reply_to = Some(chat[2].id);
-    chat[3].edited = true;
-    chat[6].reactions = vec![
-        ReactionView { emoji: "🎉".into(), by: vec![d(2), d(3), d(4)] },
-        ReactionView { emoji: "👍".into(), by: vec![ME, d(2)] },
-    ];
-    chat[8].reactions = vec![ReactionView { emoji: "👍".into(), by: vec![d(2)] }];
-    world.state.rooms[0].last_message = chat.last().cloned();
-    let message = world.message(field_id, d(7), "The generator is back, we can meet at four.", NOW_MS - 3 * 60 * minute);
-    world.state.rooms[1].last_message = Some(MessageView { unread: false, ..message.clone() });
-    world.chats.insert(field_id, vec![message]);
-    let message = world.message(choir_id, d(9), "Please bring the Bruckner scores!", NOW_MS - 26 * 60 * minute);
-    world.state.rooms[2].last_message = Some(message.clone());
-    world.chats.insert(choir_id, vec![message]);
-    world
 }
