@@ -107,7 +107,7 @@ impl App {
             painted: &mut self.painted,
             backend: self.backend.as_ref(),
             intents: &mut intents,
-            reduced_motion: self.state.settings.reduced_motion,
+            settings: &self.state.settings,
         };
         if let Some(view) = WelcomeView::new(&self.state) {
             welcome_ui(ui, &view, &mut draw);

@@ -9,6 +9,7 @@ use conclave::text::{Language, Text};
 use conclave::widget::logo;
 
 fn main() -> anyhow::Result<()> {
+    conclave_media::memory::keep_small();
     let args = Args::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,conclave=info".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

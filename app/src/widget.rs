@@ -22,7 +22,9 @@ use fluent_bundle::FluentValue;
 use crate::backend::Backend;
 use crate::canvas::paint::Painted;
 use crate::intent::Intent;
+use crate::keys::{Action, key_of};
 use crate::preview::Previews;
+use crate::state::settings::Settings;
 use crate::text::Text;
 use crate::texture::{Shown, Textures};
 
@@ -35,7 +37,7 @@ pub struct Draw<'a> {
     pub painted: &'a mut Painted,
     pub backend: &'a dyn Backend,
     pub intents: &'a mut Vec<Intent>,
-    pub reduced_motion: bool,
+    pub settings: &'a Settings,
 }
 
 impl Draw<'_> {
@@ -49,6 +51,11 @@ impl Draw<'_> {
 
     pub fn want(&mut self, intent: Intent) {
         self.intents.push(intent);
+    }
+
+    /// The key that a control tells as its own.
+    pub fn key(&self, action: Action) -> &'static str {
+        key_of(self.settings, action).name()
     }
 
     pub fn picture(&mut self, ctx: &egui::Context, key: PictureKey) -> Option<Shown> {

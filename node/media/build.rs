@@ -1,7 +1,7 @@
-//! Compiles the bridge to libvpx against the version that is installed, and links that.
+//! Compiles what is called of C: the bridge to libvpx, against the version that is installed, and a word to glibc.
 
 fn main() {
-    println!("cargo:rerun-if-changed=native/vp9.c");
+    println!("cargo:rerun-if-changed=native");
     let vpx = match pkg_config::Config::new().atleast_version("1.8").probe("vpx") {
         Ok(vpx) => vpx,
         Err(error) => {
@@ -11,4 +11,5 @@ fn main() {
     };
     // Every call carries a picture's worth of work in libvpx itself; what is compiled here need not be fast.
     cc::Build::new().file("native/vp9.c").includes(vpx.include_paths).warnings(true).compile("conclave_vp9");
+    cc::Build::new().file("native/memory.c").warnings(true).compile("conclave_memory");
 }

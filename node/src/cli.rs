@@ -42,6 +42,7 @@ const NOWHERE: &str = "127.0.0.1:0";
 
 /// Reads the command line, does what it says, and gives the exit code that `docs/AUTOMATION.md` lists.
 pub fn main() -> ExitCode {
+    conclave_media::memory::keep_small();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -28,7 +28,7 @@ use crate::widget::invite::InviteView;
 use crate::widget::people::PeopleView;
 use crate::widget::video_tile::{Tile, grid, spotlight, tile_ui};
 
-use bar::{BarKeys, bar_ui};
+use bar::bar_ui;
 use head::head_ui;
 use tiles::{spotlight_index, tiles};
 
@@ -51,7 +51,6 @@ pub struct CallScreen {
     /// A word to whoever talks while muted.
     pub hint: Option<String>,
     pub leads: bool,
-    pub keys: BarKeys,
     pub figures: Vec<PersonFigures>,
     pub mic_on: bool,
     pub talking: bool,
@@ -106,7 +105,6 @@ impl CallScreen {
                 state.text.f("call-muted-hint", &[("key", key.into())])
             }),
             leads: room.is_some_and(|room| room.my_role >= RoleView::Admin),
-            keys: BarKeys::new(state),
             figures: if state.panel == Some(Panel::Stats) { figures(state) } else { Vec::new() },
             tiles,
             mic_on: call.me.mic_on,

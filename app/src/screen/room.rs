@@ -7,6 +7,7 @@ use egui::{
 
 use crate::clock::{Day, LocalTime};
 use crate::intent::{Confirm, Intent, Panel};
+use crate::keys::Action;
 use crate::screen::board::{BoardScreen, board_ui};
 use crate::state::AppState;
 use crate::text::displayable;
@@ -223,13 +224,19 @@ fn head_ui(ui: &mut Ui, view: &RoomScreen, board: bool, draw: &mut Draw<'_>) {
             }
             let selected = view.panel == Some(Panel::People) && view.search.is_none();
             let label = draw.t("people-title");
-            let people = IconButton::new(egui_phosphor::regular::USERS, &label).hint("P").selected(selected).size(34.0);
+            let people = IconButton::new(egui_phosphor::regular::USERS, &label)
+                .hint(draw.key(Action::People))
+                .selected(selected)
+                .size(34.0);
             if people.badge(view.knocks).show(ui).clicked() {
                 draw.want(Intent::TogglePanel(Panel::People));
             }
             let selected = view.panel == Some(Panel::Files) && view.search.is_none();
             let label = draw.t("files-title");
-            let files = IconButton::new(egui_phosphor::regular::FILES, &label).hint("F").selected(selected).size(34.0);
+            let files = IconButton::new(egui_phosphor::regular::FILES, &label)
+                .hint(draw.key(Action::Files))
+                .selected(selected)
+                .size(34.0);
             if files.show(ui).clicked() {
                 draw.want(Intent::TogglePanel(Panel::Files));
             }
@@ -241,7 +248,10 @@ fn head_ui(ui: &mut Ui, view: &RoomScreen, board: bool, draw: &mut Draw<'_>) {
                 }
             }
             let label = draw.t("board");
-            let button = IconButton::new(egui_phosphor::regular::CHALKBOARD_SIMPLE, &label).hint("B").selected(board).size(34.0);
+            let button = IconButton::new(egui_phosphor::regular::CHALKBOARD_SIMPLE, &label)
+                .hint(draw.key(Action::Board))
+                .selected(board)
+                .size(34.0);
             if button.show(ui).clicked() {
                 draw.want(Intent::ToggleBoard);
             }

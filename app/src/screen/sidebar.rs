@@ -9,6 +9,7 @@ use egui::{
 
 use crate::clock;
 use crate::intent::{Intent, SettingsPage};
+use crate::keys::Action;
 use crate::state::{AppState, Place, Selected};
 use crate::text::{displayable, initials};
 use crate::theme::{Palette, SIDEBAR, Weight, fill_icon, font, person_colour, space};
@@ -266,7 +267,7 @@ fn call_bar_ui(ui: &mut Ui, call: &CallBar, draw: &mut Draw<'_>) {
                     (egui_phosphor::regular::MICROPHONE_SLASH, draw.t("call-unmute"))
                 };
                 let colour = if call.mic_on { palette.text } else { palette.danger };
-                if IconButton::new(icon, &name).hint("M").size(28.0).colour(colour).show(ui).clicked() {
+                if IconButton::new(icon, &name).hint(draw.key(Action::Mic)).size(28.0).colour(colour).show(ui).clicked() {
                     draw.want(Intent::ToggleMic);
                 }
             });

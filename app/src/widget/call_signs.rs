@@ -23,7 +23,7 @@ pub struct FloatingView {
 pub fn floating_ui(ui: &mut Ui, area: Rect, floating: &[FloatingView], draw: &Draw<'_>) {
     for (n, view) in floating.iter().enumerate() {
         let part = view.age_ms as f32 / FLOATS_MS as f32;
-        let risen = if draw.reduced_motion { 0.3 } else { part };
+        let risen = if draw.settings.reduced_motion { 0.3 } else { part };
         let fade = if part > 0.75 { ((1.0 - part) * 4.0).clamp(0.0, 1.0) } else { 1.0 };
         let column = f32::from(view.device.0.first().copied().unwrap_or_default() % 5) * 74.0;
         let at = pos2(area.left() + 56.0 + column, area.bottom() - 40.0 - risen * area.height() * 0.6 - (n % 3) as f32 * 6.0);

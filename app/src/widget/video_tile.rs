@@ -158,7 +158,8 @@ pub fn tile_ui(ui: &mut Ui, rect: Rect, tile: &Tile, draw: &mut Draw<'_>) {
     if waiting && shown.is_some() {
         ui.painter().rect_filled(rect, CornerRadius::same(radius::TILE), Color32::from_black_alpha(110));
     }
-    let ring = ui.ctx().animate_bool_with_time(id.with("ring"), tile.speaking, if draw.reduced_motion { 0.0 } else { 0.15 });
+    let ring =
+        ui.ctx().animate_bool_with_time(id.with("ring"), tile.speaking, if draw.settings.reduced_motion { 0.0 } else { 0.15 });
     if ring > 0.0 {
         let stroke = Stroke::new(3.0, palette.success.gamma_multiply(ring));
         ui.painter().rect_stroke(rect, CornerRadius::same(radius::TILE), stroke, StrokeKind::Inside);

@@ -8,6 +8,7 @@
 //! - [`audio`]: microphones, speakers and voices: [`audio::AudioSender`], [`audio::Playout`].
 //! - [`codec`]: H.264 for cameras, VP9 for screens.
 //! - [`record`]: what is received, to files.
+//! - [`memory`]: what a program that shows pictures tells its allocator.
 //! - [`video`]: the threads that join them: [`video::VideoSender`], [`video::VideoReceiver`], [`video::VideoPreview`].
 
 pub mod audio;
@@ -15,6 +16,7 @@ pub mod clock;
 pub mod codec;
 pub mod device;
 pub mod error;
+pub mod memory;
 pub mod picture;
 pub mod record;
 mod scale;

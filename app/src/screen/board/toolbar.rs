@@ -5,6 +5,7 @@ use egui::{Align2, Rect, Ui, pos2};
 use super::{BoardScreen, island, menu, to_canvas};
 use crate::canvas::tool::Tool;
 use crate::intent::board::BoardIntent;
+use crate::keys::Action;
 use crate::text::{displayable, initials};
 use crate::theme::{Weight, font};
 use crate::widget::Draw;
@@ -48,7 +49,12 @@ pub(super) fn toolbar_ui(ui: &mut Ui, area: Rect, view: &BoardScreen<'_>, draw: 
                 face_ui(ui, peer, draw);
             }
             menu::menu_ui(ui, view, draw);
-            if IconButton::new(egui_phosphor::regular::X, &draw.t("board-close")).hint("B").size(34.0).show(ui).clicked() {
+            if IconButton::new(egui_phosphor::regular::X, &draw.t("board-close"))
+                .hint(draw.key(Action::Board))
+                .size(34.0)
+                .show(ui)
+                .clicked()
+            {
                 draw.board(BoardIntent::Close);
             }
         });

@@ -6,45 +6,11 @@ use egui::{
 
 use super::CallScreen;
 use crate::intent::{Intent, Panel};
-use crate::keys::{Action, key_of};
-use crate::state::AppState;
+use crate::keys::Action;
 use crate::theme::{Palette, Weight, fill_icon, font};
 use crate::widget::Draw;
 use crate::widget::call_signs::REACTIONS;
 use crate::widget::controls::{count_badge, focus_ring, named_tooltip};
-
-/// The keys that the bar tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BarKeys {
-    pub mic: &'static str,
-    pub camera: &'static str,
-    pub share: &'static str,
-    pub hand: &'static str,
-    pub chat: &'static str,
-    pub people: &'static str,
-    pub files: &'static str,
-    pub board: &'static str,
-    pub stats: &'static str,
-    pub layout: &'static str,
-}
-
-impl BarKeys {
-    pub(super) fn new(state: &AppState) -> Self {
-        let name = |action| key_of(&state.settings, action).name();
-        Self {
-            mic: name(Action::Mic),
-            camera: name(Action::Camera),
-            share: name(Action::Share),
-            hand: name(Action::Hand),
-            chat: name(Action::Chat),
-            people: name(Action::People),
-            files: name(Action::Files),
-            board: name(Action::Board),
-            stats: name(Action::Stats),
-            layout: name(Action::Layout),
-        }
-    }
-}
 
 /// How a control of the bar looks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,7 +41,7 @@ pub(super) fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Dra
     } else {
         (fill::MICROPHONE_SLASH, "call-unmute", Look::Off)
     };
-    if control(ui, at(0.0), icon, &draw.t(key), view.keys.mic, look, 0) {
+    if control(ui, at(0.0), icon, &draw.t(key), draw.key(Action::Mic), look, 0) {
         draw.want(Intent::ToggleMic);
     }
     let (icon, key, look) = if view.camera_on {
@@ -83,11 +49,11 @@ pub(super) fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Dra
     } else {
         (fill::VIDEO_CAMERA_SLASH, "call-camera-on", Look::Off)
     };
-    if control(ui, at(1.0), icon, &draw.t(key), view.keys.camera, look, 0) {
+    if control(ui, at(1.0), icon, &draw.t(key), draw.key(Action::Camera), look, 0) {
         draw.want(Intent::ToggleCamera);
     }
     let (key, look) = if view.sharing { ("call-share-stop", Look::Active) } else { ("call-share", Look::Plain) };
-    if control(ui, at(2.0), fill::MONITOR_ARROW_UP, &draw.t(key), view.keys.share, look, 0) {
+    if control(ui, at(2.0), fill::MONITOR_ARROW_UP, &draw.t(key), draw.key(Action::Share), look, 0) {
         draw.want(if view.sharing { Intent::StopShare } else { Intent::ShowShare });
     }
     let (icon, key, look) = if view.deafened {
@@ -108,7 +74,7 @@ pub(super) fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Dra
     }
 
     let (key, look) = if view.my_hand { ("call-hand-lower", Look::Active) } else { ("call-hand", Look::Plain) };
-    if control(ui, at(5.0), fill::HAND, &draw.t(key), view.keys.hand, look, view.hands.len() as u32) {
+    if control(ui, at(5.0), fill::HAND, &draw.t(key), draw.key(Action::Hand), look, view.hands.len() as u32) {
         draw.want(Intent::ToggleHand);
     }
     reactions_ui(ui, at(6.0), draw);
@@ -119,19 +85,19 @@ pub(super) fn bar_ui(ui: &mut Ui, view: &CallScreen, board: bool, draw: &mut Dra
     let chat = people.translate(vec2(-SIDE - gap, 0.0));
     let files = chat.translate(vec2(-SIDE - gap, 0.0));
     let at = files.translate(vec2(-SIDE - gap, 0.0));
-    if control(ui, at, icons::CHALKBOARD_SIMPLE, &draw.t("board"), view.keys.board, panel(board), 0) {
+    if control(ui, at, icons::CHALKBOARD_SIMPLE, &draw.t("board"), draw.key(Action::Board), panel(board), 0) {
         draw.want(Intent::ToggleBoard);
     }
     let look = panel(view.panel == Some(Panel::Files));
-    if control(ui, files, icons::FILES, &draw.t("files-title"), view.keys.files, look, 0) {
+    if control(ui, files, icons::FILES, &draw.t("files-title"), draw.key(Action::Files), look, 0) {
         draw.want(Intent::TogglePanel(Panel::Files));
     }
     let look = panel(view.panel == Some(Panel::Chat));
-    if control(ui, chat, icons::CHAT_CIRCLE_TEXT, &draw.t("chat-title"), view.keys.chat, look, view.unread) {
+    if control(ui, chat, icons::CHAT_CIRCLE_TEXT, &draw.t("chat-title"), draw.key(Action::Chat), look, view.unread) {
         draw.want(Intent::TogglePanel(Panel::Chat));
     }
     let look = panel(view.panel == Some(Panel::People));
-    if control(ui, people, icons::USERS, &draw.t("people-title"), view.keys.people, look, view.knocks) {
+    if control(ui, people, icons::USERS, &draw.t("people-title"), draw.key(Action::People), look, view.knocks) {
         draw.want(Intent::TogglePanel(Panel::People));
     }
     if leave_ui(ui, leave, &draw.t("call-leave"), compact) {

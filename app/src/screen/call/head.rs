@@ -4,6 +4,7 @@ use egui::{Align, Label, Layout, RichText, Ui, WidgetInfo, WidgetType};
 
 use super::CallScreen;
 use crate::intent::{Confirm, Intent, Panel};
+use crate::keys::Action;
 use crate::state::settings::CallLayout;
 use crate::theme::{Palette, Weight, font};
 use crate::widget::Draw;
@@ -23,7 +24,7 @@ pub(super) fn head_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
                 draw.want(Intent::Ask(Confirm::EndForAll));
             }
             let label = draw.t("stats-title");
-            let stats = IconButton::new(egui_phosphor::regular::CHART_LINE, &label).hint(view.keys.stats);
+            let stats = IconButton::new(egui_phosphor::regular::CHART_LINE, &label).hint(draw.key(Action::Stats));
             if stats.selected(view.panel == Some(Panel::Stats)).size(32.0).show(ui).clicked() {
                 draw.want(Intent::TogglePanel(Panel::Stats));
             }
@@ -75,7 +76,7 @@ fn layout_ui(ui: &mut Ui, view: &CallScreen, draw: &mut Draw<'_>) {
         CallLayout::Grid => (egui_phosphor::regular::SQUARES_FOUR, "call-layout-grid"),
         CallLayout::Spotlight => (egui_phosphor::regular::FRAME_CORNERS, "call-layout-spotlight"),
     };
-    if IconButton::new(icon, &draw.t(key)).hint(view.keys.layout).size(32.0).show(ui).clicked() {
+    if IconButton::new(icon, &draw.t(key)).hint(draw.key(Action::Layout)).size(32.0).show(ui).clicked() {
         draw.want(Intent::ToggleLayout);
     }
 }
