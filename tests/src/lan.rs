@@ -1,16 +1,21 @@
 //! LANs made of network namespaces: one for each host, joined by a bridge in one more. Needs root.
 
-use std::process::Command;
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
-use crate::process::run;
+use crate::process::{Owned, program, run};
 
 /// A LAN of hosts `10.77.0.1`, `10.77.0.2`, … without a way out. Removed when dropped.
 #[derive(Debug)]
 pub struct Lan {
     prefix: String,
     hosts: usize,
+    /// The slow cables, by host.
+    wires: Mutex<BTreeMap<usize, Owned>>,
 }
 
 impl Lan {
@@ -30,7 +35,7 @@ impl Lan {
         // Two LANs of one process (tests in parallel) have names of their own.
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let lan = Self { prefix: format!("cv{}x{number}", std::process::id()), hosts };
+        let lan = Self { prefix: format!("cv{}x{number}", std::process::id()), hosts, wires: Mutex::default() };
         lan.build().context("making a LAN of network namespaces (needs root)")?;
         Ok(lan)
     }
@@ -97,6 +102,33 @@ impl Lan {
         Ok(())
     }
 
+    /// From here on what a host sends and what it gets is held for so long each way, and up to `jitter_ms` longer. It stays so.
+    pub fn set_delay(&self, host: usize, delay_ms: u32, jitter_ms: u32) -> Result<()> {
+        let mut wires = self.wires.lock().unwrap_or_else(PoisonError::into_inner);
+        let (switch, near, far) = (self.switch(), format!("n{host}"), format!("f{host}"));
+        if wires.remove(&host).is_none() {
+            // Host – port – a bridge of its own – near – the program – far – the bridge of all.
+            let own = format!("w{host}");
+            run("ip", &["-n", &switch, "link", "add", &own, "type", "bridge"])?;
+            run("ip", &["-n", &switch, "link", "set", &own, "type", "bridge", "mcast_snooping", "0"])?;
+            run("ip", &["-n", &switch, "link", "set", &own, "up"])?;
+            for (interface, bridge) in [(&near, own.as_str()), (&far, "br0")] {
+                run("ip", &["-n", &switch, "tuntap", "add", interface, "mode", "tap"])?;
+                run("ip", &["-n", &switch, "link", "set", interface, "master", bridge, "up"])?;
+            }
+            run("ip", &["-n", &switch, "link", "set", &format!("p{host}"), "master", &own])?;
+        }
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &switch]).arg(program("conclave-wire")?);
+        command.args([&near, &far, &delay_ms.to_string(), &jitter_ms.to_string()]);
+        let mut wire = Owned::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+        let mut line = String::new();
+        std::io::BufReader::new(wire.child().stdout.take().context("no output")?).read_line(&mut line)?;
+        anyhow::ensure!(line.trim() == "ready", "the slow cable of host {host} does not begin");
+        wires.insert(host, wire);
+        Ok(())
+    }
+
     /// Pulls the cable of a host, or puts it back.
     pub fn set_cable(&self, host: usize, plugged: bool) -> Result<()> {
         let state = if plugged { "up" } else { "down" };
@@ -123,6 +155,7 @@ impl Lan {
 
 impl Drop for Lan {
     fn drop(&mut self) {
+        self.wires.lock().unwrap_or_else(PoisonError::into_inner).clear();
         for host in 1..=self.hosts {
             let _ = run("ip", &["netns", "del", &self.host(host)]);
         }

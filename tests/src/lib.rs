@@ -15,3 +15,4 @@ pub mod process;
 pub mod shot;
 pub mod sound;
 pub mod window;
+pub mod wire;

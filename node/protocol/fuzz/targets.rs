@@ -8,7 +8,7 @@ use std::time::Duration;
 use conclave_protocol::call::Call;
 use conclave_protocol::chat::Body;
 use conclave_protocol::chat::read::ReadMark;
-use conclave_protocol::id::DeviceId;
+use conclave_protocol::id::{DeviceId, SessionId};
 use conclave_protocol::identity::{AccountKey, DeviceKey, DeviceList, ListedDevice, MemberCard};
 use conclave_protocol::knock::{
     Admitted, Challenge, DoorMessage, Doorkeeper, DoorkeeperOutput, Knock, Knocker, Rooms, SignedKnock,
@@ -18,6 +18,7 @@ use conclave_protocol::live::{LiveFrame, LivePayload, MAX_LIVE_FRAME, MAX_TOLD_A
 use conclave_protocol::log::acl::{ACL_LABEL, AclOp, Role};
 use conclave_protocol::log::op::{EquivocationProof, OP_LABEL, OP_PADDING, Op};
 use conclave_protocol::log::sync::{MAX_ROOM_FRAME, RoomFrame};
+use conclave_protocol::media::frame_cipher::{BASE_KEY_LEN, FrameKeys, Meta};
 use conclave_protocol::media::jitter::{AudioPacket, CAPACITY, JitterBuffer, MAX_DELAY};
 use conclave_protocol::media::packetizer::{Depacketizer, DepacketizerOutput, MAX_PENDING, PayloadHeader, parse_audio_payload};
 use conclave_protocol::negotiation::{
@@ -29,7 +30,7 @@ use conclave_protocol::room::{CreateRoom, Me, Room};
 use conclave_protocol::session::message::{
     AppFrame, Claim, CommitFrame, JoinReq, Presence, SessionFrame, Statement, UpdateFrame, WelcomeFrame,
 };
-use conclave_protocol::session::{Acl, Phase, Session, SessionConfig, SessionOutput};
+use conclave_protocol::session::{Acl, Epoch, Phase, Session, SessionConfig, SessionOutput};
 use conclave_protocol::swarm::manifest::{Manifest, decode_table};
 use conclave_protocol::swarm::wire::{Control, Data};
 use conclave_protocol::wire::{FrameDecoder, Signed, decode, decode_within, encode, encode_frame};
@@ -56,6 +57,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("live_frame", live_frame),
     ("live_payload", live_payload),
     ("room_proof", room_proof),
+    ("sealed_frame", sealed_frame),
     ("depacketizer", depacketizer),
     ("jitter", jitter),
     ("file_manifest", file_manifest),
@@ -179,6 +181,34 @@ pub fn media_payload(data: &[u8]) {
         assert!(piece.len() <= data.len());
     }
     let _ = parse_audio_payload(data);
+}
+
+/// A frame that nobody sealed does not open, and one that was bent on its way does not either.
+pub fn sealed_frame(data: &[u8]) {
+    let (sender, receiver) = (DeviceId([1; 32]), DeviceId([2; 32]));
+    let epoch = Epoch {
+        session: SessionId([7; 32]),
+        epoch: 3,
+        writer: sender,
+        roster: [(0, sender), (1, receiver)].into(),
+        authenticator: zeroize::Zeroizing::new(vec![0; 32]),
+        exports: vec![zeroize::Zeroizing::new(vec![5; BASE_KEY_LEN])],
+        send_from: Duration::ZERO,
+        accept_until: None,
+    };
+    let keys = |device| {
+        let mut keys = FrameKeys::new(device);
+        keys.set_epochs(std::slice::from_ref(&epoch), 0, |at| at);
+        keys
+    };
+    let (mut sealing, mut opening) = (keys(sender), keys(receiver));
+    let meta = Meta::Video { stream: 0, codec: 0, keyframe: true };
+    assert!(opening.open(&sender, data, meta).is_err());
+    let sealed = sealing.seal(b"a picture", meta, Duration::ZERO).expect("there is a key");
+    let mut bent = sealed.clone();
+    bent.iter_mut().zip(data).for_each(|(byte, bits)| *byte ^= bits);
+    bent.truncate(sealed.len().saturating_sub(data.len().saturating_sub(sealed.len())));
+    assert_eq!(opening.open(&sender, &bent, meta).is_ok(), bent == sealed);
 }
 
 pub fn knock(data: &[u8]) {

@@ -38,6 +38,10 @@ const STATS: Duration = Duration::from_secs(1);
 /// How often timers are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Packets a second, over a whole second, that no honest peer sends: a screen and a camera at their most, all of it sent twice, are
+/// not half of it.
+const FLOOD: u64 = 2_000;
+
 /// How an attempt ended.
 pub(super) enum Ended {
     /// By our own wish.
@@ -45,6 +49,8 @@ pub(super) enum Ended {
     /// The other side has closed it, or begun anew with this signal.
     ByPeer(Option<Box<Signal>>),
     Failed(String),
+    /// The peer sends more than any honest one.
+    Flood,
     Mismatch(MismatchReason),
 }
 
@@ -141,7 +147,10 @@ impl Attempt {
                 },
                 _ = stats.tick() => {
                     if self.verified {
-                        peer.tell_stats(self.transport.as_ref()).await;
+                        let packets = peer.tell_stats(self.transport.as_ref()).await;
+                        if packets > FLOOD {
+                            return Ended::Flood;
+                        }
                         // One handshake a connection: a second one with another certificate is not taken over in silence.
                         if self.transport.remote_fingerprint().await.is_some_and(|seen| Some(seen) != self.handshake) {
                             return Ended::Mismatch(MismatchReason::Handshake);

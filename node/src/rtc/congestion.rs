@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// Least and usual bitrate of a camera, in bits per second.
-pub(crate) const CAMERA_BPS: (u32, u32) = (60_000, 1_200_000);
+pub(crate) const CAMERA_BPS: (u32, u32) = (35_000, 1_200_000);
 /// Least and usual bitrate of a screen.
 pub(crate) const SCREEN_BPS: (u32, u32) = (60_000, 2_000_000);
 /// Bitrate of a voice.

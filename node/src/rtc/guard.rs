@@ -10,14 +10,17 @@ const LONG: Duration = Duration::from_millis(70);
 const SHORT: Duration = Duration::from_millis(30);
 /// After a cut the queue needs a moment to drain.
 const REST: Duration = Duration::from_millis(400);
-/// Over which it is counted what got through.
-const ACKED: Duration = Duration::from_millis(500);
-/// Reports in that time; further ones push the oldest out.
-const MAX_ACKED: usize = 256;
+/// Arrivals that are remembered, by the peer's clock; and at most so many, further ones push the oldest out.
+const QUEUED_FOR: Duration = Duration::from_millis(400);
+const MAX_QUEUED: usize = 512;
+/// A rate is taken over at least this much of them: less is a burst.
+const RATE_OVER: Duration = Duration::from_millis(60);
 /// The shortest way is remembered for one to two of these: clocks drift and routes change.
 const BASE: Duration = Duration::from_secs(5);
-/// Of what got through, so that the queue drains.
+/// Of what got through, so that the queue drains; and where it is so long that it is about to overflow.
 const CUT: f64 = 0.85;
+const DEEP_CUT: f64 = 0.6;
+const DEEP: Duration = Duration::from_millis(140);
 /// No cut goes below this, in bits a second: less is voice alone.
 const FLOOR: f64 = 80_000.0;
 /// Growth a second near the rate at which the queue began, and away from it.
@@ -33,7 +36,8 @@ pub(crate) struct DelayGuard {
     /// Shortest way seen in this stretch and in the one before, in microseconds between two clocks that have nothing in common.
     base: (Option<i64>, Option<i64>),
     turned: Option<Instant>,
-    acked: VecDeque<(Instant, usize)>,
+    /// Packets that waited in a queue: when each came by the peer's clock, and its size.
+    queued: VecDeque<(Duration, usize)>,
     cap: Option<f64>,
     /// What got through when the queue was long.
     full: f64,
@@ -45,19 +49,12 @@ impl DelayGuard {
     /// Packets that arrived: when each left by our clock, when it came by theirs, and its size in bytes.
     pub(crate) fn handle_reports(&mut self, now: Instant, packets: impl Iterator<Item = (Instant, Duration, usize)>) {
         let epoch = *self.epoch.get_or_insert(now);
-        let (mut shortest, mut bytes): (Option<i64>, usize) = (None, 0);
-        for (left, came, size) in packets {
+        let mut ways = Vec::new();
+        for (left, came, size) in packets.take(MAX_QUEUED) {
             let left = left.checked_duration_since(epoch).map_or_else(|| -micros(epoch.saturating_duration_since(left)), micros);
-            let way = micros(came).saturating_sub(left);
-            shortest = Some(shortest.map_or(way, |shortest| shortest.min(way)));
-            bytes = bytes.saturating_add(size);
+            ways.push((micros(came).saturating_sub(left), came, size));
         }
-        let Some(way) = shortest else { return };
-        self.acked.push_back((now, bytes));
-        while self.acked.len() > MAX_ACKED || self.acked.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > ACKED)
-        {
-            self.acked.pop_front();
-        }
+        let Some(way) = ways.iter().map(|(way, ..)| *way).min() else { return };
         let turned = *self.turned.get_or_insert(now);
         if now.saturating_duration_since(turned) >= BASE {
             self.base = (None, self.base.0);
@@ -65,13 +62,22 @@ impl DelayGuard {
         }
         self.base.0 = Some(self.base.0.map_or(way, |base| base.min(way)));
         let base = [self.base.0, self.base.1].into_iter().flatten().min().unwrap_or(way);
-        let queue = Duration::from_micros(u64::try_from(way.saturating_sub(base)).unwrap_or(0));
+        let waited = |way: i64| Duration::from_micros(u64::try_from(way.saturating_sub(base)).unwrap_or(0));
+        let queue = waited(way);
+        for (way, came, size) in ways {
+            // What did not wait says what was sent, not what the path carries.
+            if waited(way) > SHORT {
+                self.remember(came, size);
+            }
+        }
         let since = self.heard.replace(now).map_or(Duration::ZERO, |heard| now.saturating_duration_since(heard));
         if queue > LONG {
             if self.cut.is_none_or(|cut| now.saturating_duration_since(cut) >= REST) {
-                let through = self.through(now);
+                // A machine that was busy elsewhere takes what has come all at once: that is late too, and no path that is full.
+                let Some(through) = self.through() else { return };
                 self.full = through;
-                self.cap = Some(self.cap.unwrap_or(CEILING).min(through * CUT).max(FLOOR));
+                let part = if queue > DEEP { DEEP_CUT } else { CUT };
+                self.cap = Some(self.cap.unwrap_or(CEILING).min(through * part).max(FLOOR));
                 self.cut = Some(now);
             }
         } else if queue < SHORT
@@ -85,12 +91,41 @@ impl DelayGuard {
         }
     }
 
-    /// Bits a second that got through of late.
-    fn through(&self, now: Instant) -> f64 {
+    fn remember(&mut self, came: Duration, size: usize) {
+        // A clock that goes back begins anew.
+        if self.queued.back().is_some_and(|(newest, _)| *newest > came.saturating_add(QUEUED_FOR)) {
+            self.queued.clear();
+        }
+        self.queued.push_back((came, size));
+        while self.queued.len() > MAX_QUEUED
+            || self.queued.front().is_some_and(|(oldest, _)| oldest.saturating_add(QUEUED_FOR) < came)
+        {
+            self.queued.pop_front();
+        }
+    }
+
+    /// Bits a second that a path with a queue lets through: the best of the stretches, for in others nothing may have been sent. One
+    /// pass over what is remembered, whatever the peer's clock says.
+    fn through(&self) -> Option<f64> {
+        let mut best: Option<f64> = None;
         // As reals: a peer that reports absurd sizes must not make a sum overflow.
-        let bytes: f64 = self.acked.iter().map(|(_, bytes)| *bytes as f64).sum();
-        let span = self.acked.front().map_or(ACKED, |(at, _)| now.saturating_duration_since(*at)).max(ACKED / 2);
-        bytes * 8.0 / span.as_secs_f64()
+        let (mut end, mut bytes) = (self.queued.iter().enumerate(), 0.0);
+        let mut last = end.next()?;
+        for (begin, (began, size)) in self.queued.iter().enumerate() {
+            if begin > 0 {
+                bytes -= *size as f64;
+            }
+            while last.0 <= begin || last.1.0.saturating_sub(*began) < RATE_OVER {
+                last = match end.next() {
+                    Some(next) => next,
+                    None => return best,
+                };
+                bytes += last.1.1 as f64;
+            }
+            let span = last.1.0.saturating_sub(*began).as_secs_f64();
+            best = Some(best.unwrap_or(0.0).max(bytes * 8.0 / span));
+        }
+        best
     }
 
     /// What an estimate may be at most, in bits a second.
@@ -152,6 +187,19 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_stood_still_is_no_path_that_is_full() {
+        let (mut guard, begun) = (DelayGuard::default(), Instant::now());
+        let packet = |left_ms: u64, came_ms: u64| (begun + Duration::from_millis(left_ms), Duration::from_millis(came_ms), 1_000);
+        for ms in (0..1_000).step_by(50) {
+            guard.handle_reports(begun + Duration::from_millis(ms), (ms..ms + 50).step_by(8).map(|ms| packet(ms, ms + 5)));
+        }
+        // For 300 ms nothing is read; then all of it, as fast as it can be.
+        let late: Vec<_> = (1_000..1_300).step_by(8).enumerate().map(|(n, ms)| packet(ms, 1_300 + n as u64 * 2)).collect();
+        guard.handle_reports(begun + Duration::from_millis(1_400), late.into_iter());
+        assert!(guard.limit(1e6) >= 1e6, "{}", guard.limit(1e6));
+    }
+
+    #[test]
     fn times_that_make_no_sense_are_borne() {
         let (mut guard, begun) = (DelayGuard::default(), Instant::now());
         for (n, came) in [Duration::MAX, Duration::ZERO, Duration::from_secs(1), Duration::MAX].into_iter().enumerate() {
@@ -161,6 +209,6 @@ mod tests {
         for n in 0..10_000u64 {
             guard.handle_reports(begun + Duration::from_millis(3_000), [(begun, Duration::from_micros(n), 1)].into_iter());
         }
-        assert!(guard.acked.len() <= MAX_ACKED && guard.limit(1e6) >= FLOOR);
+        assert!(guard.queued.len() <= MAX_QUEUED && guard.limit(1e6) >= FLOOR);
     }
 }

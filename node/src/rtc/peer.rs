@@ -23,6 +23,8 @@ use crate::view::{LinkState, LinkStats, PictureKey, StreamKind};
 pub(crate) const COMMANDS: usize = 256;
 /// Between two attempts: doubled each time from the first to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(5));
+/// How long a peer is left alone whose packets were a flood.
+const SET_ASIDE: Duration = Duration::from_secs(60);
 /// What the mesh asks of a peer's task.
 pub(crate) enum PeerCommand {
     Signal(Signal),
@@ -69,6 +71,7 @@ pub(super) struct Figures {
     at: Duration,
     sent: u64,
     received: u64,
+    packets: u64,
     pictures: u64,
     /// Voice samples or packets that were to be played, and how many of them were concealed.
     heard: u64,
@@ -144,6 +147,14 @@ impl Peer {
                     }
                     backoff = (backoff * 2).min(BACKOFF.1);
                 }
+                Ended::Flood => {
+                    tracing::warn!(peer = %self.id, "a peer sends far too much; it is set aside for a minute");
+                    self.lose().await;
+                    if self.wait_out(SET_ASIDE).await.is_none() {
+                        break;
+                    }
+                    backoff = BACKOFF.1;
+                }
                 Ended::Mismatch(reason) => {
                     tracing::warn!(peer = %self.id, %reason, "media connection refused");
                     let message = format!("The media connection was ended: {reason}. Somebody may be in between.");
@@ -188,6 +199,19 @@ impl Peer {
                 Ok(Some(PeerCommand::WantKeyframes)) => {}
             }
         }
+    }
+
+    /// Whatever the peer says meanwhile. `None`: the peer is to be closed.
+    async fn wait_out(&mut self, wait: Duration) -> Option<()> {
+        let until = tokio::time::Instant::now() + wait;
+        while let Ok(command) = tokio::time::timeout_at(until, self.commands.recv()).await {
+            match command {
+                None | Some(PeerCommand::Close) => return None,
+                Some(PeerCommand::Streams { camera, screen }) => self.set_streams(camera, screen),
+                Some(PeerCommand::Signal(_) | PeerCommand::WantKeyframes) => {}
+            }
+        }
+        Some(())
     }
 
     async fn wait_for_removal(&mut self) {
@@ -244,11 +268,13 @@ impl Peer {
         self.shared.set_path(self.id, stats);
     }
 
-    /// Figures of the last second.
-    pub(super) async fn tell_stats(&mut self, transport: &dyn Transport) {
+    /// Figures of the last second; gives how many packets a second came in it.
+    pub(super) async fn tell_stats(&mut self, transport: &dyn Transport) -> u64 {
         let now = clock::now();
         let stats = transport.stats();
         let seconds = now.saturating_sub(self.figures.at).as_secs_f32().max(0.001);
+        // A first look just after the beginning is no second.
+        let packets = stats.packets_received.saturating_sub(self.figures.packets) as f32 / seconds.max(0.5);
         let rate = |new: u64, old: u64| new.saturating_sub(old) as f32 * 8.0 / 1000.0 / seconds;
         let pictures: u64 = self.streams.iter().map(|stream| stream.progress.pictures.load(Relaxed)).sum();
         let camera_pictures = self.streams.first().map_or(0, |camera| camera.progress.pictures.load(Relaxed));
@@ -275,6 +301,7 @@ impl Peer {
             at: now,
             sent: stats.bytes_sent,
             received: stats.bytes_received,
+            packets: stats.packets_received,
             pictures: camera_pictures,
             heard,
             concealed: audio.concealed,
@@ -283,6 +310,7 @@ impl Peer {
         let level = self.shared.level(self.id);
         // A newer one follows in a second: nobody waits for a driver that is busy.
         self.shared.tell_now(MeshEvent::Stats { peer: self.id, stats: told, level });
+        packets as u64
     }
 
     pub(super) async fn tell_first_frames(&mut self) {

@@ -27,11 +27,16 @@ const HEADROOM: f64 = 1.25;
 /// Estimates below this are not believed for video: an encoder goes no lower, and what is lost then is lost on the way.
 const RATE_FLOOR: f64 = 100_000.0;
 
-/// On a path that carries less than this a frame is sent hardly faster than the path takes it: a keyframe would fill the queue of an
-/// uplink and push the voice out. On others it is only kept from being one burst, because whoever waits for a first picture waits for it.
-const NARROW: f64 = 1_500_000.0;
-const NARROW_PACE: f64 = 1.15;
+/// On a path that carries less than this a frame is sent no faster than the path takes it beside the voice: a keyframe would fill the
+/// queue of an uplink and push the voice out. On others it is only kept from being one burst, because whoever waits for a first picture
+/// waits for it.
+const NARROW: f64 = 1_000_000.0;
+const NARROW_PACE: f64 = 0.95;
 const WIDE_PACE: f64 = 8.0;
+/// What a voice takes of a path, with its headers, in bits per second.
+const VOICE: f64 = 60_000.0;
+/// Headers of a video packet, from RTP down to Ethernet.
+const HEADERS: usize = 70;
 
 /// One video frame, packetised once for all peers.
 #[derive(Debug)]
@@ -185,6 +190,11 @@ impl Backlog {
     }
 }
 
+fn pace(rate_bps: f64, bytes: usize) -> Duration {
+    let share = if rate_bps < NARROW { (rate_bps - VOICE).max(rate_bps / 3.0) * NARROW_PACE } else { rate_bps * WIDE_PACE };
+    Duration::from_secs_f64((bytes + HEADERS) as f64 * 8.0 / share)
+}
+
 /// The queue between the encoders' threads and the peer's sending task.
 #[derive(Debug, Default)]
 pub(crate) struct PeerQueue {
@@ -235,9 +245,7 @@ impl PeerQueue {
 
     /// How long a packet of video of this many bytes takes on its way, so that a large frame does not fill the path's queue at once.
     pub(crate) fn pace(&self, bytes: usize) -> Duration {
-        let rate = self.lock().rate();
-        let factor = if rate < NARROW { NARROW_PACE } else { WIDE_PACE };
-        Duration::from_secs_f64(bytes as f64 * 8.0 / (rate * factor))
+        pace(self.lock().rate(), bytes)
     }
 
     /// The next thing to send. Cancel safe; one task at a time.
@@ -304,6 +312,18 @@ mod tests {
         assert!(backlog.video.len() <= FRAMES && backlog.video_bytes <= FRAME_BYTES);
         // What waits is still decodable from its beginning.
         assert!(backlog.video.front().is_none_or(|frame| frame.keyframe));
+    }
+
+    #[test]
+    fn a_keyframe_on_a_narrow_path_leaves_room_for_the_voice() {
+        for rate in [150_000.0, 300_000.0, 500_000.0, 900_000.0] {
+            // 40 packets of a keyframe, and the voice that is said meanwhile, take no more than the path has.
+            let lasts: Duration = (0..40).map(|_| pace(rate, 1_130)).sum();
+            let sent = 40.0 * 1_200.0 * 8.0 + lasts.as_secs_f64() * 50_000.0;
+            assert!(sent <= rate * lasts.as_secs_f64(), "{sent} b in {lasts:?} at {rate} b/s");
+        }
+        // Whoever waits for a first picture on a good path has it at once.
+        assert!((0..40).map(|_| pace(2e6, 1_130)).sum::<Duration>() < Duration::from_millis(50));
     }
 
     #[test]

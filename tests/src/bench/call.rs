@@ -1,8 +1,13 @@
 //! The family `call/`: pictures and sound as they arrive, and what they cost.
 
+mod crowd;
+mod pictures;
+mod stage;
+mod voice;
+
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use conclave_node::command::Command;
 use conclave_node::event::Event;
 
@@ -25,8 +30,19 @@ pub(super) const TARGETS: &[Target] = &[
 
 pub(super) async fn run(rounds: &mut Rounds) {
     for _ in 0..rounds.count {
+        rounds.add(["call/glass_to_glass_ms_p50", "call/glass_to_glass_ms_p95"], pictures::glass_to_glass().await);
+        rounds.add(["call/mouth_to_ear_ms_p50"], voice::mouth_to_ear().await);
+        rounds.add(["call/frozen_ms_loss2"], pictures::frozen().await);
+        rounds.add(["call/audio_lost_pct_loss10"], voice::lost().await);
+        rounds.add(["call/cpu_pct_four_720p30", "call/rss_mib_four"], crowd::four().await);
+        rounds.add(["call/mesh_people"], crowd::mesh().await);
         rounds.add(["call/rekey_gap_ms"], rekey_gap().await);
     }
+    rounds.add(["call/forward_people"], no_forwarding());
+}
+
+fn no_forwarding() -> Result<[f64; 1]> {
+    bail!("no member forwards the media of others: a call is a full mesh, of eight people at most")
 }
 
 /// Ben records Ada's tone while Cleo leaves the call and the room's session: the longest silence in it.

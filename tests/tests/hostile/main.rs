@@ -7,6 +7,7 @@ mod attacker;
 mod files;
 mod gossip;
 mod lan;
+mod media;
 mod quic;
 mod victim;
 

@@ -98,41 +98,78 @@ async fn on_an_uplink_of_500_kbit_video_gives_way_and_comes_back() {
         lost_pct(&after_3s)
     );
     assert!(full.received_kbps > 600.0, "the path would carry all of it");
-    // The aims are 3 s and no voice lost: the figures above tell how far it is from them.
-    assert!(settled.is_some_and(|at| at < Duration::from_secs(6)), "{settled:?}");
-    assert!(lost_pct(&after_3s) < 15.0);
+    assert!(settled.is_some_and(|at| at < Duration::from_secs(4)), "{settled:?}");
+    // Figures are told once a second: the fourth covers what was sent in the third. What this machine itself makes late is late on
+    // a path without limits too.
+    let calm: Vec<_> = relieved.iter().filter(|(at, _)| *at > Duration::from_secs(10)).cloned().collect();
+    let noise = lost_pct(&before).max(lost_pct(&calm));
+    assert!(lost_pct(&after_3s) < 1.0 + 2.0 * noise, "the voice is whole: beside {noise} % without a limit");
     assert!(after_3s.iter().any(|(_, person)| person.stats.video_fps > 5.0), "video went on smaller");
     assert!(back.is_some_and(|at| at <= Duration::from_secs(11)), "{back:?}");
 }
 
-async fn with_loss(percent: u32) -> (f32, f32) {
+/// What the path is like between two people.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bad {
+    loss_percent: u32,
+    /// Each way.
+    delay_ms: u32,
+    jitter_ms: u32,
+}
+
+/// Voice lost in percent, pictures a second, and the round trip, over 20 s.
+async fn through(bad: Bad) -> (f32, f32, f32) {
     let lan = Lan::new(2).unwrap();
+    if bad.delay_ms + bad.jitter_ms > 0 {
+        lan.set_delay(2, bad.delay_ms, bad.jitter_ms).unwrap();
+    }
     let (mut people, ada, _) = two(&lan, CAMERA).await;
-    lan.set_loss(2, percent).unwrap();
+    lan.set_loss(2, bad.loss_percent).unwrap();
     let seen = watch(&mut people[1], ada, Duration::from_secs(20)).await;
     let last = seen.last().unwrap().1.stats;
     let fps = seen.iter().map(|(_, person)| person.stats.video_fps).sum::<f32>() / seen.len() as f32;
-    eprintln!(
-        "{percent} % loss: voice lost {:.2} %, frozen {} ms, {fps:.1} fps; {}",
-        lost_pct(&seen),
-        last.frozen_ms,
-        line(&last)
-    );
-    (lost_pct(&seen), fps)
+    eprintln!("{bad:?}: voice lost {:.2} %, frozen {} ms, {fps:.1} fps; {}", lost_pct(&seen), last.frozen_ms, line(&last));
+    (lost_pct(&seen), fps, last.rtt_ms.unwrap_or_default())
 }
 
 #[tokio::test]
 #[ignore = "needs namespaces: make test-full"]
 async fn at_two_percent_loss_voice_and_pictures_go_on() {
-    let (lost, fps) = with_loss(2).await;
+    let (lost, fps, _) = through(Bad { loss_percent: 2, ..Bad::default() }).await;
     assert!(lost < 3.0 && fps > 20.0, "{lost} %, {fps} fps");
 }
 
 #[tokio::test]
 #[ignore = "needs namespaces: make test-full"]
 async fn at_ten_percent_loss_the_voice_is_understood() {
-    let (lost, _) = with_loss(10).await;
-    assert!(lost <= 3.0, "{lost} %");
+    let (lost, fps, _) = through(Bad { loss_percent: 10, ..Bad::default() }).await;
+    assert!(lost <= 3.0 && fps > 5.0, "{lost} %, {fps} fps");
+}
+
+#[tokio::test]
+#[ignore = "needs namespaces: make test-full"]
+async fn loss_on_a_path_of_40_ms_is_made_good_before_it_is_heard() {
+    let (lost, fps, rtt) = through(Bad { loss_percent: 10, delay_ms: 20, jitter_ms: 0 }).await;
+    assert!(rtt >= 39.0, "{rtt} ms");
+    assert!(lost <= 3.0 && fps > 5.0, "{lost} %, {fps} fps");
+}
+
+#[tokio::test]
+#[ignore = "needs namespaces: make test-full"]
+async fn a_delay_of_40_and_of_150_ms_takes_nothing_from_the_call() {
+    for delay_ms in [40, 150] {
+        let (lost, fps, rtt) = through(Bad { delay_ms, ..Bad::default() }).await;
+        assert!(rtt >= 2.0 * delay_ms as f32 - 1.0, "the path is as slow as it was made: {rtt} ms");
+        // None is lost on the way; what is late is late by a busy machine.
+        assert!(lost < 5.0 && fps > 15.0, "{delay_ms} ms: {lost} %, {fps} fps");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs namespaces: make test-full"]
+async fn jitter_of_30_ms_is_evened_out() {
+    let (lost, fps, _) = through(Bad { delay_ms: 20, jitter_ms: 30, ..Bad::default() }).await;
+    assert!(lost < 5.0 && fps > 15.0, "{lost} %, {fps} fps");
 }
 
 #[tokio::test]

@@ -17,10 +17,11 @@ fn a_camera_gives_up_size_at_once_and_takes_it_back_step_by_step() {
     assert_eq!(after(&mut ladder, 1_200_000, 0, 1_000), (720, 30));
     assert_eq!(after(&mut ladder, 375_000, 1_000, 200), (480, 30), "at once");
     assert_eq!(after(&mut ladder, 80_000, 1_200, 200), (180, 15));
-    assert_eq!(after(&mut ladder, 30_000, 1_400, 200).1, 0, "nothing: the voice needs it");
+    assert_eq!(after(&mut ladder, 40_000, 1_400, 200), (180, 10), "still a face");
+    assert_eq!(after(&mut ladder, 20_000, 1_600, 200).1, 0, "nothing: the voice needs it");
     assert_eq!(after(&mut ladder, 1_200_000, 2_000, 1_200).1, 0, "not on the first good word");
-    assert_eq!(after(&mut ladder, 1_200_000, 3_200, 800), (180, 15));
-    let (height, fps) = after(&mut ladder, 1_200_000, 4_000, 4_500);
+    assert_eq!(after(&mut ladder, 1_200_000, 3_200, 800), (180, 10));
+    let (height, fps) = after(&mut ladder, 1_200_000, 4_000, 5_000);
     assert_eq!((height, fps), (720, 30), "back within ten seconds");
 }
 
