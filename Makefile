@@ -7,7 +7,7 @@ TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 ARGS ?=
 ONLY ?=
 
-.PHONY: help run build app demo bootstrap test test-full bench lint fuzz setup-build setup-run setup-demo setup-full
+.PHONY: help run build app demo bootstrap test test-full bench lint fuzz setup-build setup-run setup-demo setup-bench setup-full
 
 help:
 	@echo 'make run        build and open the app (without a display: the demo)'
@@ -25,6 +25,8 @@ setup-run:
 	@scripts/setup.sh build run
 setup-demo:
 	@scripts/setup.sh build run demo
+setup-bench:
+	@scripts/setup.sh build run demo bench
 setup-full:
 	@scripts/setup.sh build run demo full
 
@@ -68,7 +70,7 @@ test-full: setup-full
 	python3 scripts/check_vectors.py
 	CONCLAVE_FULL=1 $(CARGO) test --workspace --lib --test media -- --test-threads=1 sound:: record::
 
-bench: setup-demo
+bench: setup-bench
 	@$(CARGO) build --workspace --release >&2
 	@$(TARGET_DIR)/release/conclave-bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
@@ -78,4 +80,4 @@ lint:
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo 'cargo-deny is not installed: skipped (cargo install cargo-deny)'; fi
 
 fuzz:
-	for part in protocol media; do ( cd node/$$part/fuzz && for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run "$$target" -- -max_total_time=$${SECONDS_EACH:-60} || exit 1; done ) || exit 1; done
+	for part in node/protocol node/media bootstrap; do ( cd $$part/fuzz && for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run "$$target" -- -max_total_time=$${SECONDS_EACH:-60} || exit 1; done ) || exit 1; done

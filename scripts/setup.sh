@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Names and installs the system packages that are missing for the groups given: build, run, demo, full.
+# Names and installs the system packages that are missing for the groups given: build, run, demo, bench, full.
 # Changes nothing but packages. Elsewhere than on Debian and Ubuntu it prints what to install and goes on.
 set -euo pipefail
 
@@ -8,7 +8,9 @@ declare -A packages=(
   [build]="g++ cmake nasm pkg-config libasound2-dev libvpx-dev"
   [run]="libgl1 libegl1 libgl1-mesa-dri libx11-6 libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0"
   [demo]="xvfb pulseaudio pulseaudio-utils espeak-ng"
-  [full]="iproute2 nftables ffmpeg xdotool x11-utils postgresql python3"
+  # What our figures are taken beside.
+  [bench]="iproute2 nftables coturn"
+  [full]="iproute2 nftables ffmpeg xdotool x11-utils postgresql python3 coturn python3-jwt python3-jwcrypto"
 )
 
 wanted=()

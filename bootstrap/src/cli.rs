@@ -1,5 +1,6 @@
 //! The command line. Each command opens what it needs, does one thing, and says what it did.
 
+mod doctor;
 mod run;
 
 use std::net::IpAddr;
@@ -55,7 +56,7 @@ enum Command {
     Backup { to: PathBuf },
     /// Puts a backup where the configuration says that the data is. Nothing may be there.
     Restore { from: PathBuf },
-    /// Looks for what is wrong: configuration, keys, database, ports, clock.
+    /// Looks for what is wrong: configuration, keys, database, certificate, ports, addresses, permissions, clock.
     Doctor,
 }
 

@@ -50,6 +50,10 @@ pub struct Http {
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub max_connections: usize,
+    /// Connections of one address (IPv4) or one /64 (IPv6).
+    pub max_connections_per_source: usize,
+    /// Logins and registrations that are worked on at once; one more is refused with 503.
+    pub max_logins: usize,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
 }
@@ -72,6 +76,7 @@ pub struct Reach {
     pub reservations: usize,
     pub reservations_per_user: usize,
     pub circuits: usize,
+    pub circuits_per_user: usize,
     pub circuit_seconds: u64,
     pub circuit_bytes: u64,
 }
@@ -118,6 +123,8 @@ impl Default for Http {
             certificate: PathBuf::new(),
             key: PathBuf::new(),
             max_connections: 1_024,
+            max_connections_per_source: 256,
+            max_logins: 64,
             trusted_proxies: Vec::new(),
         }
     }
@@ -133,6 +140,7 @@ impl Default for Reach {
             reservations: 500,
             reservations_per_user: 8,
             circuits: 500,
+            circuits_per_user: 64,
             circuit_seconds: 3_600,
             circuit_bytes: 256 * 1024 * 1024,
         }
@@ -178,6 +186,15 @@ impl Config {
             .merge(toml)
             .merge(Env::prefixed(ENV).split("__"))
             .merge(Serialized::from(flags, figment::Profile::Default));
+        Self::extract(&figment)
+    }
+
+    /// Reads the text of a file, and nothing else.
+    pub(crate) fn from_text(text: &str) -> Result<Self, ConfigError> {
+        Self::extract(&Figment::new().merge(Toml::string(text)))
+    }
+
+    fn extract(figment: &Figment) -> Result<Self, ConfigError> {
         let config: Self = figment.extract().map_err(|error| ConfigError::Read(Box::new(error)))?;
         config.check(|key| {
             let source = figment.find_metadata(key);
@@ -216,6 +233,12 @@ impl Config {
         }
         if self.http.max_connections == 0 {
             return wrong("http.max_connections", "at least 1 is needed");
+        }
+        if self.http.max_connections_per_source == 0 {
+            return wrong("http.max_connections_per_source", "at least 1 is needed");
+        }
+        if !(1..=1_024).contains(&self.http.max_logins) {
+            return wrong("http.max_logins", "1 to 1024 are possible");
         }
         let database = self.database_url();
         if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| database.starts_with(scheme)) {
@@ -285,6 +308,10 @@ tls = "{tls}"
 # certificate = "/etc/conclave/fullchain.pem"
 # key = "/etc/conclave/privkey.pem"
 max_connections = 1024
+# Of one address (a /64 of IPv6). A proxy in trusted_proxies may have them all.
+max_connections_per_source = 256
+# Logins and registrations that are worked on at once; one more is answered 503.
+max_logins = 64
 # Whose X-Forwarded-For is believed.
 trusted_proxies = []
 
@@ -299,6 +326,7 @@ max_connections = 10000
 reservations = 500
 reservations_per_user = 8
 circuits = 500
+circuits_per_user = 64
 circuit_seconds = 3600
 circuit_bytes = 268435456
 

@@ -22,7 +22,8 @@ use conclave_bootstrap_api::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::gate::Gate;
+pub(crate) use self::gate::{Caps, Gate};
+use crate::limits::PERIOD_MS;
 use crate::metrics::{Answer, Metrics};
 use crate::registry::{At, Caller, MAX_BACKUP, Refusal, Registry, Shown};
 
@@ -126,7 +127,16 @@ pub(crate) fn refuse(refusal: Refusal) -> Response {
         RefusalCode::Busy => StatusCode::SERVICE_UNAVAILABLE,
         RefusalCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    (status, Json(refusal.reply(now_ms()))).into_response()
+    let mut answer = (status, Json(refusal.reply(now_ms()))).into_response();
+    let again_s = match refusal.code {
+        RefusalCode::TooMany => Some(PERIOD_MS / 1000),
+        RefusalCode::Busy => Some(1),
+        _ => None,
+    };
+    if let Some(seconds) = again_s {
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    answer
 }
 
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
@@ -196,6 +206,7 @@ macro_rules! open {
             headers: HeaderMap,
             body: Body,
         ) -> Answered<$reply> {
+            let _place = app.registry.place().map_err(refuse)?;
             let $body: $request = parse(&body)?;
             let ($registry, $at) = (&app.registry, at(&app, socket, &headers));
             let answer = $call.await.map(Json).map_err(refuse);

@@ -5,6 +5,8 @@
 
 mod cli;
 mod config;
+#[doc(hidden)]
+pub mod fuzz;
 mod http;
 mod keys;
 mod limits;

@@ -14,6 +14,7 @@ pub(crate) const PER_SOURCE: u64 = 20;
 /// An attempt that was counted; see [`Limits::forgive`].
 #[derive(Debug)]
 pub(crate) struct Counted {
+    /// The address first, then the name where there is one.
     buckets: Vec<[u8; 32]>,
     period: u64,
 }
@@ -54,6 +55,14 @@ impl Limits {
         Ok(())
     }
 
+    /// It was honest as far as the address goes; for the name it counts.
+    pub(crate) async fn forgive_source(&self, store: &Store, counted: Counted) -> Result<(), StoreError> {
+        match counted.buckets.first() {
+            Some(source) => store.forgive(source, counted.period).await,
+            None => Ok(()),
+        }
+    }
+
     fn bucket(&self, kind: &str, what: &[u8]) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         hasher.update(kind.as_bytes()).update(&[0]).update(what);
@@ -62,7 +71,7 @@ impl Limits {
 }
 
 /// One who has a /64 has all of it.
-fn network(source: IpAddr) -> Vec<u8> {
+pub(crate) fn network(source: IpAddr) -> Vec<u8> {
     match source.to_canonical() {
         IpAddr::V4(ip) => ip.octets().to_vec(),
         IpAddr::V6(ip) => ip.octets().into_iter().take(8).collect(),

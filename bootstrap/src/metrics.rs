@@ -22,6 +22,9 @@ pub(crate) struct Metrics {
     pub(crate) reservations: Gauge,
     pub(crate) circuits: Gauge,
     pub(crate) relay_denied: Counter,
+    pub(crate) dialled_back: Counter,
+    pub(crate) records_refused: Counter,
+    pub(crate) expelled: Counter,
     pub(crate) turn_allocations: Gauge,
     pub(crate) turn_bytes: Counter<u64, AtomicU64>,
     pub(crate) turn_refused: Counter,
@@ -44,6 +47,13 @@ impl Metrics {
             reservations: registered!("relay_reservations", "Devices that may be reached through the relay", Gauge::default()),
             circuits: registered!("relay_circuits", "Connections that go through the relay", Gauge::default()),
             relay_denied: registered!("relay_denied", "Reservations and circuits that were refused", Counter::default()),
+            dialled_back: registered!(
+                "autonat_dials",
+                "Dials back to members who asked how they are reached",
+                Counter::default()
+            ),
+            records_refused: registered!("records_refused", "Records of the hash table that were refused", Counter::default()),
+            expelled: registered!("devices_expelled", "Devices that are kept out for a while", Counter::default()),
             turn_allocations: registered!("turn_allocations", "TURN allocations that stand", Gauge::default()),
             turn_bytes: registered!("turn_bytes", "Bytes relayed by TURN, both ways", Counter::default()),
             turn_refused: registered!("turn_refused", "TURN requests and datagrams that were refused", Counter::default()),

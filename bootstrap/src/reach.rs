@@ -2,15 +2,18 @@
 //! alone.
 
 mod behaviour;
+mod budget;
 mod dials;
 mod discovery;
 mod policy;
 mod quota;
+mod sources;
+mod table;
 mod turn;
 
 pub(crate) use self::discovery::{Reach, start};
-pub(crate) use self::policy::parse_prefix;
-pub(crate) use self::turn::{TurnServer, start as start_turn};
+pub(crate) use self::policy::{is_public, parse_prefix};
+pub(crate) use self::turn::{TurnServer, fuzz_datagrams as fuzz_turn, fuzz_relayed, start as start_turn};
 
 use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit, Mac};

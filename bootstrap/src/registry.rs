@@ -11,7 +11,7 @@ use conclave_bootstrap_api::{
     RefusalCode, TOKEN_SECONDS, TeamLink, TokenError, TurnReply, UserReply, audience, sign_token, thumbprint, verify_token,
 };
 use data_encoding::BASE64URL_NOPAD;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::keys::{KeyError, Master, Signing, random};
 use crate::limits::Limits;
@@ -19,8 +19,6 @@ use crate::store::{Account, Store, StoreError};
 
 /// What OPAQUE computes at once; it takes a core for a fraction of a millisecond.
 const COMPUTING: usize = 4;
-/// Requests that wait for it; one more is told that the node is busy.
-const WAITING: usize = 256;
 /// Longest sealed backup, in bytes.
 pub(crate) const MAX_BACKUP: usize = 16 * 1024;
 
@@ -44,6 +42,8 @@ impl Refusal {
     pub(crate) const TOO_LARGE: Self = Self { code: RefusalCode::TooLarge, message: "that is too large" };
     pub(crate) const TOO_MANY: Self = Self { code: RefusalCode::TooMany, message: "too many attempts; try again in 15 minutes" };
     pub(crate) const BUSY: Self = Self { code: RefusalCode::Busy, message: "the node is busy; try again in a moment" };
+    pub(crate) const DEVICES: Self =
+        Self { code: RefusalCode::TooMany, message: "the account has as many devices as it may have; revoke one first" };
     pub(crate) const INTERNAL: Self = Self { code: RefusalCode::Internal, message: "something went wrong in this node" };
 
     pub(crate) fn reply(&self, now_ms: u64) -> ErrorReply {
@@ -110,7 +110,8 @@ pub(crate) struct Registry {
     limits: Limits,
     opaque: password::Setup,
     computing: Semaphore,
-    waiting: Semaphore,
+    /// Requests of strangers that are worked on: what waits for the database or a core is bounded here.
+    logins: Semaphore,
     turn: Option<TurnAccess>,
     url: String,
     pin: Option<Key>,
@@ -123,6 +124,7 @@ impl Registry {
         url: &str,
         pin: Option<Key>,
         turn: Option<TurnAccess>,
+        max_logins: usize,
     ) -> Result<Self, KeyError> {
         let signing = Signing::load(&store, &master).await?;
         let opaque = password::Setup::load(&store, &master).await?;
@@ -134,7 +136,7 @@ impl Registry {
             limits,
             opaque,
             computing: Semaphore::new(COMPUTING),
-            waiting: Semaphore::new(WAITING),
+            logins: Semaphore::new(max_logins),
             turn,
             url: url.to_owned(),
             pin,
@@ -158,6 +160,11 @@ impl Registry {
     pub(crate) async fn team(&self) -> (String, Key) {
         let signing = self.signing.read().await;
         (signing.keys.team.clone(), signing.keys.root)
+    }
+
+    /// A place for a request of a stranger, before anything is spent on it; or [`Refusal::BUSY`].
+    pub(crate) fn place(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        self.logins.try_acquire().map_err(|_| Refusal::BUSY)
     }
 
     pub(crate) fn has_turn(&self) -> bool {

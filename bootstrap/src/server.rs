@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
-use crate::http::{App, Gate, now_ms, router};
+use crate::http::{App, Caps, Gate, now_ms, router};
 use crate::keys::{self, Master, random};
 use crate::limits::PERIOD_MS;
 use crate::metrics::Metrics;
@@ -53,7 +53,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<(Store, Master)> {
 pub(crate) async fn registry(config: &Config) -> anyhow::Result<Registry> {
     let (store, master) = open(config).await?;
     let turn = turn_access(config, &store, &master, None).await?;
-    Ok(Registry::open(store, master, &config.team.url, tls::pin(config)?, turn).await?)
+    Ok(Registry::open(store, master, &config.team.url, tls::pin(config)?, turn, config.http.max_logins).await?)
 }
 
 /// Where TURN is, here or beside this node, and the secret of its credentials: a configured one, or one that all replicas share.
@@ -114,7 +114,7 @@ impl Server {
             _ => None,
         };
         let access = turn_access(config, &store, &master, turn.as_ref().map(|turn| turn.address)).await?;
-        let registry = Registry::open(store, master, &config.team.url, tls::pin(config)?, access).await?;
+        let registry = Registry::open(store, master, &config.team.url, tls::pin(config)?, access, config.http.max_logins).await?;
         let reach = if config.reach.enabled {
             let master = Master::open(&config.data.dir.join(MASTER))?;
             let seed = peer_seed(&config.data.dir.join(PEER), &master)?;
@@ -137,12 +137,16 @@ impl Server {
         let address = listener.local_addr()?;
         let handle = Handle::new();
         let service = router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
-        let limit = config.http.max_connections;
+        let caps = Caps {
+            all: config.http.max_connections,
+            per_source: config.http.max_connections_per_source,
+            trusted: config.http.trusted_proxies.clone(),
+        };
         // The two differ in the type of their streams alone.
         macro_rules! serve {
             ($acceptor:expr) => {{
                 let mut server = HttpServer::<SocketAddr>::from_listener(tokio::net::TcpListener::from_std(listener)?)
-                    .acceptor(Gate::new($acceptor, limit))
+                    .acceptor(Gate::new($acceptor, caps))
                     .handle(handle.clone())
                     .http1_only();
                 server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADERS);

@@ -13,12 +13,12 @@ use conclave_bootstrap_api::{ChainEntry, ChainEvent, Head, Key, entry_hash};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::{AnyPool, Executor, Row};
 
-pub(crate) use self::accounts::{Account, NewAccount, Registered};
+pub(crate) use self::accounts::{Account, Added, NewAccount, Registered};
 pub(crate) use self::pending::Pending;
 pub(crate) use self::secrets::SigningRow;
 
-/// Connections of one replica.
-const CONNECTIONS: u32 = 8;
+/// Connections of one replica, of each of its two pools.
+const CONNECTIONS: u32 = 6;
 /// A request that finds all of them in use is refused after so long.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
@@ -35,10 +35,13 @@ pub(crate) enum StoreError {
     Damaged(&'static str),
 }
 
-/// A pool of connections.
+/// Pools of connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
+    /// What is committed here survives a power cut.
     pool: AnyPool,
+    /// For what lives for minutes: attempts, and what is pending. It survives the process, not a power cut, and does not wait for the disk.
+    light: AnyPool,
     sqlite: bool,
 }
 
@@ -53,28 +56,14 @@ impl Store {
         let sqlite = url.starts_with("sqlite:");
         let text = if sqlite && !url.contains('?') { format!("{url}?mode=rwc") } else { url.to_owned() };
         let options = AnyConnectOptions::from_str(&text)?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(ACQUIRE)
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    if sqlite {
-                        connection.execute("PRAGMA busy_timeout = 5000").await?;
-                        connection.execute("PRAGMA journal_mode = WAL").await?;
-                        connection.execute("PRAGMA synchronous = FULL").await?;
-                        connection.execute("PRAGMA foreign_keys = ON").await?;
-                    }
-                    Ok(())
-                })
-            })
-            .connect_with(options)
-            .await?;
+        let pool = connect(options.clone(), sqlite, true).await?;
         if sqlite {
             sqlx::migrate!("migrations/sqlite").run(&pool).await?;
         } else {
             sqlx::migrate!("migrations/postgres").run(&pool).await?;
         }
-        Ok(Self { pool, sqlite })
+        let light = connect(options, sqlite, false).await?;
+        Ok(Self { pool, light, sqlite })
     }
 
     /// Whether the database answers.
@@ -93,6 +82,7 @@ impl Store {
     }
 
     pub(crate) async fn close(&self) {
+        self.light.close().await;
         self.pool.close().await;
     }
 
@@ -119,7 +109,7 @@ impl Store {
         )
         .bind(bucket.to_vec())
         .bind(signed(period))
-        .fetch_one(&self.pool)
+        .fetch_one(&self.light)
         .await?;
         number(&row, "count")
     }
@@ -129,17 +119,38 @@ impl Store {
         sqlx::query("UPDATE attempts SET count = count - 1 WHERE bucket = $1 AND period = $2 AND count > 0")
             .bind(bucket.to_vec())
             .bind(signed(period))
-            .execute(&self.pool)
+            .execute(&self.light)
             .await?;
         Ok(())
     }
 
     /// Removes what has passed.
     pub(crate) async fn sweep(&self, now_ms: u64, oldest_period: u64) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM pending WHERE expires_ms <= $1").bind(signed(now_ms)).execute(&self.pool).await?;
-        sqlx::query("DELETE FROM attempts WHERE period < $1").bind(signed(oldest_period)).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM pending WHERE expires_ms <= $1").bind(signed(now_ms)).execute(&self.light).await?;
+        sqlx::query("DELETE FROM attempts WHERE period < $1").bind(signed(oldest_period)).execute(&self.light).await?;
         Ok(())
     }
+}
+
+async fn connect(options: AnyConnectOptions, sqlite: bool, durable: bool) -> Result<AnyPool, sqlx::Error> {
+    AnyPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(ACQUIRE)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if sqlite {
+                    connection.execute("PRAGMA busy_timeout = 5000").await?;
+                    connection.execute("PRAGMA journal_mode = WAL").await?;
+                    connection.execute(if durable { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" }).await?;
+                    connection.execute("PRAGMA foreign_keys = ON").await?;
+                } else if !durable {
+                    connection.execute("SET synchronous_commit = off").await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_with(options)
+        .await
 }
 
 /// Adds to the chain. The counter's row is what concurrent transactions wait for.

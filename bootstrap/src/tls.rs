@@ -1,6 +1,7 @@
 //! The certificate of the HTTP side: files that an authority vouches for, or one of its own that invites pin.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -30,16 +31,29 @@ pub(crate) fn pin(config: &Config) -> anyhow::Result<Option<Key>> {
     Ok(Some(Key(Sha256::digest(&certificate).into())))
 }
 
-/// What the server shows; `None` without TLS.
-pub(crate) fn config(config: &Config) -> anyhow::Result<Option<RustlsConfig>> {
-    let (certificate, key) = match config.http.tls {
-        Tls::Off => return Ok(None),
-        Tls::Files => (config.http.certificate.clone(), config.http.key.clone()),
+/// The certificate and its key; `None` without TLS.
+fn files(config: &Config) -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
+    Ok(match config.http.tls {
+        Tls::Off => None,
+        Tls::Files => Some((config.http.certificate.clone(), config.http.key.clone())),
         Tls::SelfSigned => {
             make_own(config)?;
-            (config.data.dir.join(CERTIFICATE), config.data.dir.join(KEY))
+            Some((config.data.dir.join(CERTIFICATE), config.data.dir.join(KEY)))
         }
-    };
+    })
+}
+
+/// When the certificate ends, in seconds of UTC; `None` without TLS.
+pub(crate) fn ends_s(config: &Config) -> anyhow::Result<Option<u64>> {
+    let Some((certificate, _)) = files(config)? else { return Ok(None) };
+    let first = CertificateDer::from_pem_file(&certificate).with_context(|| certificate.display().to_string())?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(&first).with_context(|| certificate.display().to_string())?;
+    Ok(u64::try_from(parsed.validity().not_after.timestamp()).ok())
+}
+
+/// What the server shows; `None` without TLS.
+pub(crate) fn config(config: &Config) -> anyhow::Result<Option<RustlsConfig>> {
+    let Some((certificate, key)) = files(config)? else { return Ok(None) };
     let chain = CertificateDer::pem_file_iter(&certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| certificate.display().to_string())?;

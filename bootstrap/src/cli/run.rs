@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use conclave_bootstrap_api::{Key, UserReply};
@@ -50,7 +49,7 @@ pub(super) async fn execute(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Backup { to } => backup(&read()?, &to).await,
         Command::Restore { from } => restore(&read()?, &from).await,
-        Command::Doctor => doctor(&path).await,
+        Command::Doctor => super::doctor::doctor(&path).await,
     }
 }
 
@@ -200,49 +199,4 @@ async fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
     keys::Signing::load(&store, &master).await.context("the backup was put back, but its keys do not open its database")?;
     println!("Restored to {}.", config.data.dir.display());
     Ok(())
-}
-
-/// Each line says what was looked at; an error says that something is wrong.
-async fn doctor(path: &Path) -> anyhow::Result<()> {
-    let mut wrong = 0;
-    let mut look = |what: &str, found: Result<String, String>| match found {
-        Ok(said) => println!("ok     {what}: {said}"),
-        Err(why) => {
-            wrong += 1;
-            println!("wrong  {what}: {why}");
-        }
-    };
-    let config = match Config::read(path, true, &json!({})) {
-        Ok(config) => {
-            look("configuration", Ok(path.display().to_string()));
-            config
-        }
-        Err(error) => bail!("{error}"),
-    };
-    match registry(&config).await {
-        Ok(registry) => {
-            look("keys and database", Ok(config.data.dir.display().to_string()));
-            look("people", registry.users().await.map(|users| users.len().to_string()).map_err(|error| error.to_string()));
-        }
-        Err(error) => look("keys and database", Err(format!("{error:#}"))),
-    }
-    look("certificate", crate::tls::config(&config).map(|_| "can be used".into()).map_err(|error| format!("{error:#}")));
-    let free = std::net::TcpListener::bind(config.http.listen).map(|_| format!("{} is free", config.http.listen));
-    look(
-        "http port",
-        free.or_else(|error| match error.kind() {
-            std::io::ErrorKind::AddrInUse => Ok(format!("{} is in use; by this node, if it runs", config.http.listen)),
-            _ => Err(error.to_string()),
-        }),
-    );
-    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    // The year in which this was written: a clock before it is not set.
-    look(
-        "clock",
-        if clock > 1_767_225_600 { Ok(format!("{clock}")) } else { Err("it is not set; every login would fail".into()) },
-    );
-    if config.reach.enabled && config.reach.external.is_empty() {
-        look("reach.external", Ok("unset: members are told the addresses of this machine's interfaces".into()));
-    }
-    if wrong > 0 { bail!("{wrong} things are wrong") } else { Ok(()) }
 }

@@ -1,9 +1,10 @@
 //! The one task that owns the swarm of the node. It serves members and nobody else: whoever is none is refused as soon as their key is
 //! known, before any protocol is spoken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use conclave_bootstrap_api::Key;
@@ -11,13 +12,17 @@ use futures::StreamExt;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::{Keypair, PublicKey, ed25519};
+use libp2p::kad::store::RecordStore;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::SwarmEvent;
-use libp2p::{Multiaddr, PeerId, Swarm, Transport, noise, quic, relay, swarm, tcp, yamux};
+use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, Transport, identify, kad, noise, quic, relay, rendezvous, swarm, tcp, yamux};
 use tokio::sync::{mpsc, watch};
 
-use super::behaviour::{Behaviour, BehaviourEvent};
-use super::quota::Quota;
+use super::behaviour::{Behaviour, BehaviourEvent, KADEMLIA};
+use super::budget::{Budget, GREEDY, QUESTION, REGISTERED, REGISTRATION};
+use super::dials::ip_of;
+use super::quota::{Places, Quota};
+use super::table::{MAX_RECORD, Networks, check_record, own_addresses};
 use crate::config;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -43,7 +48,9 @@ pub(crate) struct Reach {
 /// Listens and starts the task.
 pub(crate) fn start(seed: &[u8; 32], config: &config::Reach, store: Store, metrics: Arc<Metrics>) -> anyhow::Result<Reach> {
     let keypair = Keypair::ed25519_from_bytes(*seed).context("the node's key")?;
-    let quota = Quota::new(config.reservations_per_user);
+    let places =
+        Places { all: config.reservations, per_user: config.reservations_per_user, circuits_per_user: config.circuits_per_user };
+    let quota = Quota::new(places);
     let peer = keypair.public().to_peer_id();
     let limits = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE).with_max_negotiating_inbound_streams(32);
     let mut swarm = Swarm::new(transport(&keypair)?, Behaviour::new(&keypair, config, &quota), peer, limits);
@@ -57,7 +64,19 @@ pub(crate) fn start(seed: &[u8; 32], config: &config::Reach, store: Store, metri
     }
     let (told, addresses) = watch::channel(Vec::new());
     let (changed, changes) = mpsc::channel(1);
-    let task = Task { swarm, quota, store, metrics, told, changes, fixed: !external.is_empty(), seen: None };
+    let task = Task {
+        swarm,
+        quota,
+        budget: Budget::default(),
+        networks: Networks::default(),
+        from: HashMap::new(),
+        store,
+        metrics,
+        told,
+        changes,
+        fixed: !external.is_empty(),
+        seen: None,
+    };
     Ok(Reach { addresses, changed, task: tokio::spawn(task.run()) })
 }
 
@@ -85,6 +104,11 @@ fn transport(keypair: &Keypair) -> anyhow::Result<libp2p::core::transport::Boxed
 struct Task {
     swarm: Swarm<Behaviour>,
     quota: Quota,
+    budget: Budget,
+    /// Whom the routing table holds.
+    networks: Networks,
+    /// Where each connection comes from; as many as there are connections.
+    from: HashMap<ConnectionId, IpAddr>,
     store: Store,
     metrics: Arc<Metrics>,
     told: watch::Sender<Vec<String>>,
@@ -103,7 +127,10 @@ impl Task {
         loop {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.handle(event),
-                _ = look.tick() => self.read_members().await,
+                _ = look.tick() => {
+                    self.let_back();
+                    self.read_members().await;
+                }
                 change = self.changes.recv() => match change {
                     Some(()) => self.read_members().await,
                     // The server is gone.
@@ -128,7 +155,7 @@ impl Task {
                     members.into_iter().filter_map(|(device, account)| Some((peer_of(device)?, account))).collect();
                 let (came, went) = self.quota.set_members(members);
                 let allowed = &mut self.swarm.behaviour_mut().members;
-                for peer in came {
+                for peer in came.into_iter().filter(|peer| !self.budget.is_expelled(peer)) {
                     allowed.allow_peer(peer);
                 }
                 // What they have open is closed with it.
@@ -141,9 +168,33 @@ impl Task {
         }
     }
 
+    /// Those who were kept out for their time.
+    fn let_back(&mut self) {
+        for peer in self.budget.handle_tick(Instant::now()) {
+            self.allow_again(peer);
+        }
+    }
+
+    fn allow_again(&mut self, peer: PeerId) {
+        if self.quota.is_member(&peer) {
+            self.swarm.behaviour_mut().members.allow_peer(peer);
+        }
+    }
+
     fn handle(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Relay(event)) => self.handle_relay(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(event)) => self.handle_rendezvous(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Kademlia(kad::Event::InboundRequest { request })) => {
+                self.handle_record(request)
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { connection_id, peer_id, info })) => {
+                self.handle_identity(connection_id, peer_id, &info);
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Autonat(tried)) => {
+                self.metrics.dialled_back.inc();
+                self.pay(tried.client, QUESTION);
+            }
             SwarmEvent::NewListenAddr { address, .. } => {
                 tracing::info!(%address, "libp2p listens");
                 if !self.fixed {
@@ -152,14 +203,100 @@ impl Task {
                 }
                 self.tell();
             }
-            SwarmEvent::ConnectionEstablished { .. } => {
+            SwarmEvent::ConnectionEstablished { connection_id, endpoint, .. } => {
                 self.metrics.connections.inc();
+                self.from.extend(ip_of(endpoint.get_remote_address()).map(|ip| (connection_id, ip)));
             }
-            SwarmEvent::ConnectionClosed { .. } => {
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } => {
                 self.metrics.connections.dec();
+                self.from.remove(&connection_id);
+                if num_established == 0 {
+                    self.networks.remove(&peer_id);
+                    self.swarm.behaviour_mut().kademlia.remove_peer(&peer_id);
+                }
             }
             SwarmEvent::IncomingConnectionError { error, .. } => tracing::debug!(%error, "a connection was not taken"),
             _ => {}
+        }
+    }
+
+    fn pay(&mut self, peer: PeerId, cost: f64) {
+        let now = Instant::now();
+        if !self.budget.take(peer, cost, now) {
+            self.expel(peer, GREEDY, now);
+        }
+    }
+
+    fn expel(&mut self, peer: PeerId, time: Duration, now: Instant) {
+        tracing::info!(%peer, minutes = time.as_secs() / 60, "a device asked for too much and is kept out");
+        self.metrics.expelled.inc();
+        let back = self.budget.expel(peer, time, now);
+        self.swarm.behaviour_mut().members.disallow_peer(peer);
+        if let Some(back) = back {
+            self.allow_again(back);
+        }
+    }
+
+    fn handle_rendezvous(&mut self, event: rendezvous::server::Event) {
+        use rendezvous::server::Event;
+        match event {
+            Event::PeerRegistered { peer, registration } => {
+                // What is kept for a registration is its record; the server itself takes a megabyte.
+                let size = registration.record.to_signed_envelope().into_protobuf_encoding().len();
+                if size > MAX_RECORD {
+                    self.expel(peer, REGISTERED, Instant::now());
+                } else {
+                    self.pay(peer, REGISTRATION);
+                }
+            }
+            Event::DiscoverServed { enquirer, registrations } => {
+                // Topics are for those who know them. Whoever asks for all at once is none of them.
+                let mut topics = registrations.iter().map(|registration| &registration.namespace);
+                let first = topics.next();
+                if topics.any(|topic| Some(topic) != first) {
+                    self.expel(enquirer, GREEDY, Instant::now());
+                } else {
+                    self.pay(enquirer, QUESTION);
+                }
+            }
+            Event::PeerNotRegistered { peer, .. }
+            | Event::DiscoverNotServed { enquirer: peer, .. }
+            | Event::PeerUnregistered { peer, .. } => self.pay(peer, QUESTION),
+            Event::RegistrationExpired(_) => {}
+        }
+    }
+
+    fn handle_record(&mut self, request: kad::InboundRequest) {
+        let kad::InboundRequest::PutRecord { source, record: Some(record), .. } = request else { return };
+        let store = self.swarm.behaviour_mut().kademlia.store_mut();
+        let known = store.get(&record.key).map(|known| known.value.clone());
+        match check_record(source, record.key.as_ref(), &record.value, known.as_deref()) {
+            Ok(_) => {
+                // Whoever says that they published it is the one whose it is.
+                let record = kad::Record { publisher: Some(source), ..record };
+                if let Err(error) = store.put(record) {
+                    tracing::debug!(%error, "a record was not kept");
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%source, %error, "a record was refused");
+                self.metrics.records_refused.inc();
+            }
+        }
+        self.pay(source, QUESTION);
+    }
+
+    /// Into the routing table come those who serve the hash table themselves, at the address that they are connected from.
+    fn handle_identity(&mut self, connection: ConnectionId, peer: PeerId, info: &identify::Info) {
+        self.pay(peer, QUESTION);
+        let Some(from) = self.from.get(&connection).copied() else { return };
+        let addresses = own_addresses(&info.listen_addrs, from);
+        let serves = info.protocols.contains(&KADEMLIA) && !addresses.is_empty();
+        let kademlia = &mut self.swarm.behaviour_mut().kademlia;
+        if serves && self.networks.try_insert(peer, from) {
+            for address in addresses {
+                kademlia.add_address(&peer, address);
+            }
         }
     }
 
@@ -173,10 +310,12 @@ impl Task {
             relay::Event::ReservationReqDenied { .. } | relay::Event::CircuitReqDenied { .. } => {
                 self.metrics.relay_denied.inc();
             }
-            relay::Event::CircuitReqAccepted { .. } => {
+            relay::Event::CircuitReqAccepted { src_peer_id, .. } => {
+                self.quota.set_circuit(src_peer_id, true);
                 self.metrics.circuits.inc();
             }
-            relay::Event::CircuitClosed { .. } => {
+            relay::Event::CircuitClosed { src_peer_id, .. } => {
+                self.quota.set_circuit(src_peer_id, false);
                 self.metrics.circuits.dec();
             }
             _ => {}

@@ -58,6 +58,14 @@ fn is_never(ip: IpAddr) -> bool {
     ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
+/// The network that an address is counted with: one who has an address of it has, as a rule, all of it. An IPv4 /24, an IPv6 /48.
+pub(crate) fn network(ip: IpAddr) -> IpAddr {
+    match unmapped(ip) {
+        IpAddr::V4(ip) => IpAddr::V4(Ipv4Addr::from(u32::from(ip) & 0xffff_ff00)),
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from(u128::from(ip) & (u128::MAX << 80))),
+    }
+}
+
 /// Whether everybody reaches the address (the special registries of RFC 6890).
 pub(crate) fn is_public(ip: IpAddr) -> bool {
     match unmapped(ip) {

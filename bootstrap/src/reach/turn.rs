@@ -1,8 +1,11 @@
 //! STUN and TURN over UDP: the sockets around the machine in [`server`]. It decides nothing, and holds back nothing: what cannot be sent at
 //! once is dropped, as UDP does.
 
+mod fuzz;
 mod message;
 mod server;
+
+pub(crate) use self::fuzz::{datagrams as fuzz_datagrams, relayed as fuzz_relayed};
 
 use std::collections::HashMap;
 use std::io;

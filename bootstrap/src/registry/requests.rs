@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::password::Setup;
 use super::{At, MAX_BACKUP, Refusal, Registry, check_time, invite_hash, name_key};
 use crate::keys::random;
-use crate::store::{Account, NewAccount, Pending, Registered};
+use crate::store::{Account, Added, NewAccount, Pending, Registered};
 
 /// A login between its halves.
 const LOGIN_KIND: &str = "login";
@@ -22,12 +22,13 @@ const TICKET_MS: u64 = 600_000;
 impl Registry {
     /// The first half of setting a password.
     pub(crate) async fn opaque_register(&self, request: OpaqueRegister, at: At) -> Result<OpaqueRegistered, Refusal> {
-        let counted = self.limits.attempt(&self.store, at.source, None, at.now_ms).await?;
-        let counted = counted.ok_or(Refusal::TOO_MANY)?;
         let name = name_key(&request.name);
+        // It evaluates a password under the name's key, as a login does: whoever may ask it freely tries passwords freely. So it counts
+        // for the name; only for the address it is the registration that counts.
+        let counted = self.limits.attempt(&self.store, at.source, Some(&name), at.now_ms).await?;
+        let counted = counted.ok_or(Refusal::TOO_MANY)?;
         let response = self.compute(|setup| setup.register(&name, &request.request.0)).await?;
-        // What counts is the registration that follows.
-        self.limits.forgive(&self.store, counted).await?;
+        self.limits.forgive_source(&self.store, counted).await?;
         Ok(OpaqueRegistered { response: Bytes(response) })
     }
 
@@ -144,8 +145,10 @@ impl Registry {
             return Err(Refusal::UNAUTHORIZED);
         }
         self.check(signed, ADD_DEVICE_LABEL, (request.root, request.time_ms), request.device, Some(account.key), at).await?;
-        if !self.store.add_device(&account, request.device, &request.label, at.now_ms).await? {
-            return Err(Refusal::TAKEN);
+        match self.store.add_device(&account, request.device, &request.label, at.now_ms).await? {
+            Added::Done => {}
+            Added::Taken => return Err(Refusal::TAKEN),
+            Added::TooMany => return Err(Refusal::DEVICES),
         }
         self.welcome(&account, request.device, at.now_ms).await
     }
@@ -172,9 +175,8 @@ impl Registry {
         if by_device && by_account && root == ours { Ok(()) } else { Err(Refusal::UNAUTHORIZED) }
     }
 
-    /// A bounded share of the cores for what costs; beyond a bounded queue, [`Refusal::BUSY`].
+    /// A bounded share of the cores for what costs. Those who wait have a [`Registry::place`] each.
     async fn compute<T>(&self, work: impl FnOnce(&Setup) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| Refusal::BUSY)?;
         let _computing = self.computing.acquire().await.map_err(|_| Refusal::BUSY)?;
         tokio::task::block_in_place(|| work(&self.opaque))
     }

@@ -42,6 +42,18 @@ pub(crate) enum Registered {
     Taken,
 }
 
+/// What became of a device that was to be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Added {
+    Done,
+    /// It has an account already.
+    Taken,
+    TooMany,
+}
+
+/// Devices of one account that are not revoked: what each of them may ask for is bounded, and so is what a person may.
+const DEVICES: u64 = 32;
+
 const ACCOUNT: &str = "a.id, a.name, a.account_key, a.password, a.backup, a.disabled, a.created_ms";
 
 impl Store {
@@ -169,15 +181,22 @@ impl Store {
         rows.iter().map(|row| Ok((key(row, "device")?, row.try_get("account")?))).collect()
     }
 
-    /// False where the device has an account already.
-    pub(crate) async fn add_device(&self, to: &Account, device: Key, label: &str, now_ms: u64) -> Result<bool, StoreError> {
+    pub(crate) async fn add_device(&self, to: &Account, device: Key, label: &str, now_ms: u64) -> Result<Added, StoreError> {
         let mut tx = self.pool.begin().await?;
         if !insert_device(&mut tx, &to.id, device, label, now_ms).await? {
-            return Ok(false);
+            return Ok(Added::Taken);
         }
         append(&mut tx, (ChainEvent::DeviceAdded, &to.name, to.key, Some(device)), now_ms).await?;
+        // Counted behind the chain's counter, for whose row concurrent transactions wait.
+        let row = sqlx::query("SELECT COUNT(*) AS count FROM devices WHERE account = $1 AND revoked_ms IS NULL")
+            .bind(to.id.clone())
+            .fetch_one(&mut *tx)
+            .await?;
+        if number(&row, "count")? > DEVICES {
+            return Ok(Added::TooMany);
+        }
         tx.commit().await?;
-        Ok(true)
+        Ok(Added::Done)
     }
 
     /// False where the account has no such device, or it is revoked already.

@@ -28,7 +28,7 @@ impl Store {
         let row = sqlx::query("SELECT COUNT(*) AS count FROM pending WHERE kind = $1 AND expires_ms > $2")
             .bind(kind)
             .bind(signed(now_ms))
-            .fetch_one(&self.pool)
+            .fetch_one(&self.light)
             .await?;
         if number(&row, "count")? >= PENDING {
             return Ok(false);
@@ -39,7 +39,7 @@ impl Store {
             .bind(pending.account)
             .bind(pending.data)
             .bind(signed(expires_ms))
-            .execute(&self.pool)
+            .execute(&self.light)
             .await?;
         Ok(true)
     }
@@ -50,7 +50,7 @@ impl Store {
             .bind(id.to_vec())
             .bind(kind)
             .bind(signed(now_ms))
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.light)
             .await?;
         row.map(|row| Ok(Pending { account: row.try_get("account")?, data: row.try_get("data")? })).transpose()
     }

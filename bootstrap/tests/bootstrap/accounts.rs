@@ -5,7 +5,7 @@ use conclave_bootstrap_api::{Badge, ChainReply, DevicesReply, Head, RefusalCode,
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Person, Team1, code, now_ms, send};
+use crate::support::{Person, Place, Team1, code, now_ms, send};
 
 mod postgres;
 

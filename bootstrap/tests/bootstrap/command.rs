@@ -8,13 +8,13 @@ use conclave_bootstrap_api::TeamLink;
 
 use crate::support::Team1;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_conclave-bootstrap");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_conclave-bootstrap");
 
-fn output(dir: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn output(dir: &Path, arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).current_dir(dir).output().unwrap()
 }
 
-fn said(dir: &Path, arguments: &[&str]) -> String {
+pub(crate) fn said(dir: &Path, arguments: &[&str]) -> String {
     let output = output(dir, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

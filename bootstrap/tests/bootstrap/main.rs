@@ -5,4 +5,10 @@
 mod abuse;
 mod accounts;
 mod command;
+mod member;
+mod others;
+mod parsers;
+mod program;
+mod reach;
+mod released;
 mod support;

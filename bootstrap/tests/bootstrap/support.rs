@@ -68,30 +68,52 @@ impl Team1 {
         let url = format!("http://{}", server.address());
         Self { server, config, url, client: client(), dir }
     }
+}
 
-    pub(crate) async fn invite(&self, uses: u32) -> TeamLink {
-        TeamLink::parse(&self.server.invite(uses, 3600).await.unwrap().link).unwrap()
+/// A node that people use, in this process or one of its own.
+pub(crate) trait Place {
+    fn client(&self) -> &Client;
+    fn url(&self) -> &str;
+    /// The link of a new invite.
+    async fn link(&self, uses: u32) -> String;
+
+    fn at(&self) -> (&Client, &str) {
+        (self.client(), self.url())
     }
 
-    pub(crate) async fn join(&self, name: &str) -> (Person, String) {
+    async fn invite(&self, uses: u32) -> TeamLink {
+        TeamLink::parse(self.link(uses).await.trim()).unwrap()
+    }
+
+    async fn join(&self, name: &str) -> (Person, String) {
         let person = Person::new(name);
         let link = self.invite(1).await;
         let reply = person.register(self, &link, None).await.unwrap();
         (person, reply.token.unwrap())
     }
 
-    pub(crate) async fn keys(&self, root: &Key) -> KeySet {
+    async fn keys(&self, root: &Key) -> KeySet {
         let set: JwkSet =
-            self.client.get(format!("{}/.well-known/jwks.json", self.url)).send().await.unwrap().json().await.unwrap();
+            self.client().get(format!("{}/.well-known/jwks.json", self.url())).send().await.unwrap().json().await.unwrap();
         KeySet::verify(&set, root, 0).unwrap()
     }
 
-    pub(crate) async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<T, (StatusCode, ErrorReply)> {
-        post(&self.client, &self.url, path, body).await
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, (StatusCode, ErrorReply)> {
+        post(self.client(), self.url(), path, body).await
+    }
+}
+
+impl Place for Team1 {
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    async fn link(&self, uses: u32) -> String {
+        self.server.invite(uses, 3600).await.unwrap().link
     }
 }
 
@@ -159,7 +181,7 @@ impl Person {
 
     pub(crate) async fn register(
         &self,
-        team: &Team1,
+        team: &(impl Place + ?Sized),
         link: &TeamLink,
         password: Option<&str>,
     ) -> Result<LoginReply, (StatusCode, ErrorReply)> {
@@ -177,7 +199,7 @@ impl Person {
         team.post("/v1/register", &self.signed("conclave/register/1", &request)).await
     }
 
-    pub(crate) async fn login(&self, team: &Team1, root: Key) -> Result<LoginReply, (StatusCode, ErrorReply)> {
+    pub(crate) async fn login(&self, team: &(impl Place + ?Sized), root: Key) -> Result<LoginReply, (StatusCode, ErrorReply)> {
         let request = Login { root, device: self.device_key(), time_ms: now_ms(), nonce: Bytes(random::<16>().to_vec()) };
         team.post("/v1/login", &self.signed("conclave/login/1", &request)).await
     }
@@ -195,11 +217,11 @@ impl Person {
     /// `None` where the client itself sees that the password is wrong.
     pub(crate) async fn login_by_password(
         &self,
-        team: &Team1,
+        team: &(impl Place + ?Sized),
         root: Key,
         password: &str,
     ) -> Option<Result<LoginReply, (StatusCode, ErrorReply)>> {
-        let (state, started) = match self.login_start((&team.client, &team.url), password).await {
+        let (state, started) = match self.login_start(team.at(), password).await {
             Ok(started) => started,
             Err(refused) => return Some(Err(refused)),
         };
@@ -217,7 +239,7 @@ impl Person {
 
     pub(crate) async fn add_device(
         &self,
-        team: &Team1,
+        team: &(impl Place + ?Sized),
         root: Key,
         ticket: Bytes,
     ) -> Result<LoginReply, (StatusCode, ErrorReply)> {

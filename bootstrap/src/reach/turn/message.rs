@@ -215,10 +215,27 @@ impl Writer {
     }
 }
 
-/// CRC-32 (ISO 3309), bit by bit: fingerprints are few and short.
+/// The remainders of every byte, for CRC-32 (ISO 3309): fingerprints are over relayed data too.
+#[allow(clippy::indexing_slicing, reason = "a constant: an index past its end would not compile")]
+const REMAINDERS: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut sum, mut bit) = (byte as u32, 0);
+        while bit < 8 {
+            sum = (sum >> 1) ^ (0xEDB8_8320 & (sum & 1).wrapping_neg());
+            bit += 1;
+        }
+        table[byte] = sum;
+        byte += 1;
+    }
+    table
+};
+
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xEDB8_8320 & (sum & 1).wrapping_neg()))
+        let place = usize::from((sum as u8) ^ byte);
+        (sum >> 8) ^ REMAINDERS.get(place).copied().unwrap_or_default()
     })
 }
 

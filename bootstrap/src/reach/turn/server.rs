@@ -234,6 +234,11 @@ impl Machine {
         data_encoding::HEXLOWER.encode(hasher.finalize().as_bytes().get(..16).unwrap_or_default())
     }
 
+    /// What a client would be told at this time.
+    pub(super) fn nonce_of(&self, from: SocketAddr, now_ms: u64) -> String {
+        self.nonce(from, now_ms / NONCE_MS)
+    }
+
     /// `None`: a socket is needed first.
     fn allocate(
         &mut self,
