@@ -115,6 +115,65 @@ def derive_key(context, material):
     return blake3(material, key, MATERIAL)
 
 
+# ristretto255 (RFC 9496) and CPace (draft-irtf-cfrg-cpace), as initiator and responder --------------------------------------------------
+ONE_MINUS_D_SQ = (1 - D * D) % P
+D_MINUS_ONE_SQ = (D - 1) ** 2 % P
+
+
+def sqrt_ratio(u, v):
+    r = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
+    check = v * r * r % P
+    if check in [-u % P, -u * I % P]:
+        r = r * I % P
+    return check in [u % P, -u % P], P - r if r & 1 else r
+
+
+SQRT_AD_MINUS_ONE = 25063068953384623474111414158702152701244531502492656460079210482610430750235
+INVSQRT_A_MINUS_D = 54469307008909316920995813868745141605393597292927456921205312896311721017578
+assert SQRT_AD_MINUS_ONE**2 % P == (-D - 1) % P and INVSQRT_A_MINUS_D**2 * (-1 - D) % P == 1
+
+
+def elligator(raw):
+    r = int.from_bytes(raw, "little") % 2**255
+    r = I * r * r % P
+    u, v = (r + 1) * ONE_MINUS_D_SQ % P, (-1 - r * D) * (r + D) % P
+    square, s = sqrt_ratio(u, v)
+    if not square:
+        s = s * (int.from_bytes(raw, "little") % 2**255) % P
+        s, c = (s if s & 1 else -s % P), r
+    else:
+        c = P - 1
+    n = (c * (r - 1) * D_MINUS_ONE_SQ - v) % P
+    w = 2 * s * v % P, n * SQRT_AD_MINUS_ONE % P, (1 - s * s) % P, (1 + s * s) % P
+    return w[0] * w[3] % P, w[2] * w[1] % P, w[1] * w[3] % P, w[0] * w[2] % P
+
+
+def ristretto(point):
+    x, y, z, t = point
+    u1, u2 = (z + y) * (z - y) % P, x * y % P
+    _, inverse = sqrt_ratio(1, u1 * u2 * u2 % P)
+    den1, den2 = inverse * u1 % P, inverse * u2 % P
+    z_inv = den1 * den2 * t % P
+    rotate = t * z_inv % P & 1
+    if rotate:
+        x, y, den2 = y * I % P, x * I % P, den1 * INVSQRT_A_MINUS_D % P
+    if x * z_inv % P & 1:
+        y = -y % P
+    s = den2 * (z - y) % P
+    return (P - s if s & 1 else s).to_bytes(32, "little")
+
+
+def lv(*parts):
+    assert all(len(part) < 128 for part in parts)
+    return b"".join(bytes([len(part)]) + part for part in parts)
+
+
+def cpace_generator(password, channel, sid):
+    pad = max(0, 128 - 1 - len(lv(password)) - len(lv(b"CPaceRistretto255")))
+    h = hashlib.sha512(lv(b"CPaceRistretto255", password, bytes(pad), channel, sid)).digest()
+    return add(elligator(h[:32]), elligator(h[32:]))
+
+
 # The vectors -------------------------------------------------------------------------------------------------------------------------
 def read(name):
     return json.loads((HERE / f"{name}.json").read_text())
@@ -204,5 +263,18 @@ shown = derive_key("conclave 2026 session authenticator v1", raw(session["authen
 check("authenticator", shown == raw(session["authenticator"]["shown"]))
 for message in session["messages"]:
     check_signed(message["label"], message["label"], session["room"], message["signer"], message["signed"])
+
+check("ristretto255, RFC 9496 A.1", ristretto(BASE).hex() == "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76")
+for vector in read("spoken")["runs"]:
+    channel = b"conclave/speak/1" + raw(vector["hearer"]) + raw(vector["speaker"])
+    generator = cpace_generator(vector["code"].encode(), channel, raw(vector["sid"]))
+    ours, theirs = (int.from_bytes(raw(vector[key]), "little") % Q for key in ["hearer_random", "speaker_random"])
+    shares = ristretto(mul(ours, generator)), ristretto(mul(theirs, generator))
+    check("spoken code, shares", shares == (raw(vector["hearer_share"]), raw(vector["speaker_share"])))
+    secret = ristretto(mul(ours * theirs % Q, generator))
+    transcript = lv(shares[0], b"") + lv(shares[1], b"")
+    isk = hashlib.sha512(lv(b"CPaceRistretto255_ISK", raw(vector["sid"]), secret) + transcript).digest()
+    for side in ["hearer", "speaker"]:
+        check(f"spoken code, tag of the {side}", derive_key(f"conclave 2026 speak {side} tag v1", isk) == raw(vector[f"{side}_tag"]))
 
 print(f"{checked} checks of docs/vectors hold")

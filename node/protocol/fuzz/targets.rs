@@ -31,6 +31,7 @@ use conclave_protocol::session::message::{
     AppFrame, Claim, CommitFrame, JoinReq, Presence, SessionFrame, Statement, UpdateFrame, WelcomeFrame,
 };
 use conclave_protocol::session::{Acl, Epoch, Phase, Session, SessionConfig, SessionOutput};
+use conclave_protocol::spoken::{Hearer, HearerOutput, Speaker, SpeakerOutput, SpokenCode};
 use conclave_protocol::swarm::manifest::{Manifest, decode_table};
 use conclave_protocol::swarm::wire::{Control, Data};
 use conclave_protocol::wire::{FrameDecoder, Signed, decode, decode_within, encode, encode_frame};
@@ -54,6 +55,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("media_payload", media_payload),
     ("knock", knock),
     ("knock_talk", knock_talk),
+    ("spoken_talk", spoken_talk),
+    ("spoken_code", spoken_code),
     ("live_frame", live_frame),
     ("live_payload", live_payload),
     ("room_proof", room_proof),
@@ -243,6 +246,36 @@ pub fn knock_talk(data: &[u8]) {
         [DoorkeeperOutput::Send { .. }, DoorkeeperOutput::Send { frame, .. }, DoorkeeperOutput::Close { .. }]
             if matches!(decode(frame), Ok(DoorMessage::Refused(_)))
     ));
+}
+
+/// Both machines of a spoken code take any frame, and only a code's owner says that words are wrong.
+pub fn spoken_talk(data: &[u8]) {
+    let card = WORLD.with_borrow(|world| world.founder.card.clone());
+    let (me, other, room) = (card.device, DeviceId([2; 32]), conclave_protocol::id::RoomId([1; 32]));
+    let mut speaker = Speaker::new(me, card.account);
+    let Some(code) = speaker.speak(room, conclave_protocol::log::acl::Role::Member, Duration::ZERO, &mut Counting(3)) else {
+        return;
+    };
+    let session = speaker.handle_opened(other, Duration::ZERO);
+    speaker.handle_frame(session, data, Duration::ZERO, &mut Counting(4));
+    while let Some(output) = speaker.poll_output() {
+        assert!(!matches!(output, SpeakerOutput::Admit { .. }));
+    }
+    let mut hearer = Hearer::new(code, card, Duration::ZERO);
+    hearer.handle_reachable(other, Duration::ZERO);
+    hearer.handle_opened(other, Duration::ZERO, &mut Counting(5));
+    hearer.handle_frame(other, data, Duration::ZERO);
+    while let Some(output) = hearer.poll_output() {
+        assert!(!matches!(output, HearerOutput::Admitted(..)));
+    }
+}
+
+/// A code that is read is written as the same code.
+pub fn spoken_code(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    let Ok(code) = text.parse::<SpokenCode>() else { return };
+    assert!(SpokenCode::looks_like(&code.text()));
+    assert_eq!(code.text().parse(), Ok(code));
 }
 
 struct Nowhere;

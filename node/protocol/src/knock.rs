@@ -19,7 +19,9 @@ mod doorkeeper;
 mod knocker;
 mod message;
 
+pub(crate) use doorkeeper::batches;
 pub use doorkeeper::{Doorkeeper, DoorkeeperOutput, MAX_PENDING, Rooms, SessionId};
+pub(crate) use knocker::Collected;
 pub use knocker::{KnockError, Knocker, KnockerOutput};
 pub use message::{Admitted, Challenge, DoorMessage, Knock, KnockMessage, RefusalCode, Refused, SignedKnock, Waiting};
 

@@ -20,6 +20,7 @@ pub mod negotiation;
 pub mod proof;
 pub mod room;
 pub mod session;
+pub mod spoken;
 pub mod swarm;
 pub mod verification;
 pub mod wire;

@@ -33,6 +33,8 @@ mod proof;
 mod seeds;
 #[path = "live/speaker.rs"]
 mod speaker;
+#[path = "live/spoken.rs"]
+mod spoken;
 #[path = "live/support.rs"]
 mod support;
 #[path = "live/vectors.rs"]

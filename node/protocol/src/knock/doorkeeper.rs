@@ -488,7 +488,7 @@ fn known_invite<'a>(rooms: &'a impl Rooms, room: &RoomId, key: &[u8; 32]) -> Opt
 }
 
 /// Cuts a log into frames; at least one, even of nothing.
-fn batches(ops: Vec<Signed>) -> impl Iterator<Item = Vec<Signed>> {
+pub(crate) fn batches(ops: Vec<Signed>) -> impl Iterator<Item = Vec<Signed>> {
     let mut ops = ops.into_iter().peekable();
     let mut first = true;
     core::iter::from_fn(move || {

@@ -71,9 +71,31 @@ pub struct Knocker {
     commitment: [u8; 32],
     phase: Phase,
     deadline: Duration,
+    log: Collected,
+    outputs: VecDeque<KnockerOutput>,
+}
+
+/// An ACL log that comes in pieces, within limits.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
     ops: Vec<Signed>,
     bytes: usize,
-    outputs: VecDeque<KnockerOutput>,
+}
+
+/// More than any log has.
+#[derive(Debug)]
+pub(crate) struct TooMuch;
+
+impl Collected {
+    /// The whole log, with its last piece.
+    pub(crate) fn take(&mut self, part: Admitted) -> Result<Option<Vec<Signed>>, TooMuch> {
+        self.bytes += part.ops.iter().map(Signed::wire_len).sum::<usize>();
+        self.ops.extend(part.ops);
+        if self.bytes > MAX_ADMITTED_BYTES || self.ops.len() > MAX_ADMITTED_OPS {
+            return Err(TooMuch);
+        }
+        Ok(part.last.then(|| core::mem::take(&mut self.ops)))
+    }
 }
 
 impl Knocker {
@@ -90,8 +112,7 @@ impl Knocker {
             commitment: [0; 32],
             phase: Phase::AwaitingChallenge,
             deadline: now + REPLY_TIMEOUT,
-            ops: Vec::new(),
-            bytes: 0,
+            log: Collected::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -168,22 +189,21 @@ impl Knocker {
     }
 
     fn take(&mut self, part: Admitted, now: Duration) {
-        self.bytes += part.ops.iter().map(Signed::wire_len).sum::<usize>();
-        self.ops.extend(part.ops);
-        if self.bytes > MAX_ADMITTED_BYTES || self.ops.len() > MAX_ADMITTED_OPS {
-            return self.fail(KnockError::Protocol);
-        }
         self.phase = Phase::Receiving;
         self.deadline = now + REPLY_TIMEOUT;
-        if part.last {
-            self.phase = Phase::Over;
-            self.outputs.push_back(KnockerOutput::Admitted(core::mem::take(&mut self.ops)));
+        match self.log.take(part) {
+            Err(TooMuch) => self.fail(KnockError::Protocol),
+            Ok(None) => {}
+            Ok(Some(ops)) => {
+                self.phase = Phase::Over;
+                self.outputs.push_back(KnockerOutput::Admitted(ops));
+            }
         }
     }
 
     fn fail(&mut self, error: KnockError) {
         self.phase = Phase::Over;
-        self.ops = Vec::new();
+        self.log = Collected::default();
         self.outputs.push_back(KnockerOutput::Failed(error));
     }
 }

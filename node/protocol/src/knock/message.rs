@@ -131,6 +131,8 @@ pub enum RefusalCode {
     NotAnAdmin,
     /// The knock cannot be read, contradicts itself or is not for this conversation.
     Damaged,
+    /// The words of a spoken code are others.
+    WrongWords,
     /// A reason of a newer version.
     Other(u32),
 }
@@ -148,6 +150,7 @@ impl RefusalCode {
             Self::Busy => 6,
             Self::NotAnAdmin => 7,
             Self::Damaged => 8,
+            Self::WrongWords => 9,
             Self::Other(number) => number,
         }
     }
@@ -164,6 +167,7 @@ impl RefusalCode {
             6 => Self::Busy,
             7 => Self::NotAnAdmin,
             8 => Self::Damaged,
+            9 => Self::WrongWords,
             number => Self::Other(number),
         }
     }

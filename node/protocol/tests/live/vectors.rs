@@ -16,6 +16,7 @@ use conclave_protocol::media::frame_cipher::{BASE_KEY_LEN, FrameKeys, Meta, key_
 use conclave_protocol::negotiation::{DTLS_LABEL, DescriptionKind, Nonce, binding};
 use conclave_protocol::session::message::{JoinReq, Presence, Statement, authenticator, session_id};
 use conclave_protocol::session::{Epoch, seal_presence};
+use conclave_protocol::spoken::{SpokenCode, answer, begin};
 use conclave_protocol::wire::Signed;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
@@ -75,6 +76,48 @@ fn links() -> Value {
     let requests =
         json!([{ "device": hex(device(3).id().0), "seal_key": hex(device(3).seal_key().0), "text": request.to_text() }]);
     json!({ "join": links.collect::<Vec<_>>(), "device": requests })
+}
+
+/// Gives the bytes it was made with, and then zeros: what CPace reduces to a scalar.
+struct Fixed(u8);
+
+impl rand_core::TryRng for Fixed {
+    type Error = core::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(u32::from_le_bytes([self.0; 4]))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(u64::from_le_bytes([self.0; 8]))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        bytes.fill(self.0);
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Fixed {}
+
+fn spoken() -> Value {
+    let (hearer, speaker) = (device(1).id(), device(2).id());
+    let runs = ["42 apple river stone", "999 zoo zoo abandon"].into_iter().zip(5_u8..).map(|(text, seed)| {
+        let code: SpokenCode = text.parse().unwrap();
+        let sid = [seed ^ 0x40; 32];
+        let (share, kept) = begin(&code, (&hearer, &speaker), &sid, &mut Fixed(seed)).unwrap();
+        let (answered, agreed) = answer(&code, (&hearer, &speaker), &sid, &share, &mut Fixed(seed ^ 0x20)).unwrap();
+        let ours = kept.finish(&answered).unwrap();
+        assert_eq!((ours.hearer_tag(), ours.speaker_tag()), (agreed.hearer_tag(), agreed.speaker_tag()));
+        json!({
+            "code": text, "hearer": hex(hearer.0), "speaker": hex(speaker.0), "sid": hex(sid),
+            "hearer_random": hex([seed; 64]), "speaker_random": hex([seed ^ 0x20; 64]),
+            "hearer_share": hex(share), "speaker_share": hex(answered),
+            "hearer_tag": hex(agreed.hearer_tag()), "speaker_tag": hex(agreed.speaker_tag()),
+            "hearer_sealed": hex(agreed.seal_hearer(b"a card")), "speaker_sealed": hex(agreed.seal_speaker(b"a room")),
+        })
+    });
+    json!({ "runs": runs.collect::<Vec<_>>() })
 }
 
 fn acl() -> Value {
@@ -222,8 +265,16 @@ fn session() -> Value {
     })
 }
 
-fn all() -> [(&'static str, Value); 6] {
-    [("links", links()), ("acl", acl()), ("oplog", oplog()), ("dtls", dtls()), ("sframe", sframe()), ("session", session())]
+fn all() -> [(&'static str, Value); 7] {
+    [
+        ("links", links()),
+        ("acl", acl()),
+        ("oplog", oplog()),
+        ("dtls", dtls()),
+        ("sframe", sframe()),
+        ("session", session()),
+        ("spoken", spoken()),
+    ]
 }
 
 fn file(name: &str) -> PathBuf {
