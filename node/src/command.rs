@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::{
     BoardLiveView, BoardMomentView, BoardPageView, BoardView, DiagnosisView, FileView, InviteView, MediaDeviceView, MessageView,
-    OwnDeviceView, PeerView, ProfileView, RoleView, RoomView, SoundView, StateView, TeamView, VerificationView,
+    OwnDeviceView, PeerView, ProfileView, RoleView, RoomView, SoundView, SpokenView, StateView, TeamView, VerificationView,
 };
 
 /// Please do this.
@@ -50,9 +50,20 @@ pub enum Command {
         #[serde(default)]
         approval: Option<bool>,
     },
+    /// A code of a number and three words, which lets one person within reach in for ten minutes.
+    #[serde(rename = "room.speak")]
+    RoomSpeak {
+        room: RoomId,
+        #[serde(default = "member")]
+        role: RoleView,
+    },
+    /// Takes a spoken code back.
+    #[serde(rename = "room.speak_end")]
+    RoomSpeakEnd { room: RoomId, number: u32 },
     /// Starts a join; progress comes as `join.progress` events.
     #[serde(rename = "room.join")]
     RoomJoin {
+        /// A link, or a code as it was spoken.
         link: String,
         /// A multiaddr or `host:port` to try beside what the link and mDNS give.
         #[serde(default)]
@@ -60,6 +71,9 @@ pub enum Command {
     },
     #[serde(rename = "room.join_cancel")]
     RoomJoinCancel { room: RoomId },
+    /// Gives a join by a spoken code up.
+    #[serde(rename = "room.hear_cancel")]
+    RoomHearCancel {},
     #[serde(rename = "room.approve")]
     RoomApprove { room: RoomId, device: DeviceId },
     #[serde(rename = "room.refuse")]
@@ -438,6 +452,13 @@ pub enum Reply {
     },
     Joining {
         joining: RoomId,
+    },
+    /// A join by a spoken code has begun: its number.
+    Hearing {
+        hearing: u32,
+    },
+    Spoken {
+        spoken: SpokenView,
     },
     Message {
         message: MessageView,

@@ -13,6 +13,7 @@ mod links;
 mod peers;
 mod rooms;
 mod sessions;
+mod spoken;
 mod team;
 mod verification;
 mod views;
@@ -35,6 +36,7 @@ use self::joins::Joins;
 use self::links::{FromLink, Links};
 use self::peers::PeerState;
 use self::rooms::RoomEntry;
+use self::spoken::Spoken;
 use self::team::Team;
 use self::verification::Verification;
 use crate::command::{Command, Reply};
@@ -116,6 +118,7 @@ pub(crate) async fn spawn(
     let driver = Driver {
         links: Links::new(net.clone()),
         joins: Joins::default(),
+        spoken: Spoken::default(),
         boards: boards::BoardDesk::start()?,
         calls: calls::Calls::new(pictures, sound),
         verification: Verification::new(marks),
@@ -181,6 +184,7 @@ struct Driver {
     rooms: BTreeMap<RoomId, RoomEntry>,
     links: Links,
     joins: Joins,
+    spoken: Spoken,
     boards: boards::BoardDesk,
     calls: calls::Calls,
     verification: Verification,
@@ -307,7 +311,7 @@ impl Driver {
                     match key.name {
                         StreamName::Room => self.greet(id),
                         StreamName::Live => self.greet_live(id),
-                        StreamName::Knock | StreamName::File | StreamName::FileData => {}
+                        StreamName::Knock | StreamName::Speak | StreamName::File | StreamName::FileData => {}
                     }
                 }
             }
@@ -317,17 +321,22 @@ impl Driver {
             FromLink::Frame { id, frame } => match self.links.get(id).map(|link| link.key.name) {
                 Some(StreamName::Room) => self.handle_room_frame(id, &frame).await,
                 Some(StreamName::Live) => self.handle_live_frame(id, &frame).await,
-                // Streams of those who knock, and of this device's own knocks, are no links of a room.
-                Some(StreamName::Knock | StreamName::File | StreamName::FileData) | None => {
-                    self.handle_knock_frame(id, &frame).await
-                }
+                // Streams of those who knock or ask for a code, and of this device's own knocks and questions, are no links of a room.
+                _ if self.spoken.has(id) => self.handle_spoken_frame(id, &frame).await,
+                _ => self.handle_knock_frame(id, &frame).await,
             },
             FromLink::Down { id } => match self.links.handle_down(id) {
                 Some((key, was_online)) => self.handle_link_down(key, was_online).await,
+                None if self.spoken.has(id) => self.handle_spoken_down(id).await,
                 None => self.handle_knock_down(id).await,
             },
             FromLink::NotOpened { key } => self.links.handle_not_opened(key),
-            FromLink::Knock { id, device, writer, task } => self.handle_knock(id, device, writer, task),
+            FromLink::Stranger { id, device, name: StreamName::Speak, writer, task } => {
+                self.handle_asked(id, device, writer, task).await;
+            }
+            FromLink::Stranger { id, device, writer, task, .. } => self.handle_knock(id, device, writer, task),
+            FromLink::Asking { id, device, writer, task } => self.handle_asking(id, device, writer, task).await,
+            FromLink::NotAsking { device, why } => self.handle_not_asking(device, &why).await,
             FromLink::Knocking { id, room, device, writer, task } => self.handle_knocking(id, room, device, writer, task),
             FromLink::NotKnocking { room, device, why } => self.handle_not_knocking(room, device, &why),
         }
@@ -351,6 +360,7 @@ impl Driver {
         let is_member = |key: &links::LinkKey| rooms.get(&key.room).is_some_and(|entry| entry.room.acl().is_member(&key.device));
         self.links.handle_tick(Instant::now(), is_member);
         self.handle_join_tick().await;
+        self.handle_spoken_tick().await;
         self.handle_call_tick();
         self.handle_team_tick();
         self.rotate_where_due().await;

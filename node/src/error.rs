@@ -88,6 +88,8 @@ codes! {
     PeerVersion = "peer_version" / 3,
     /// The keys are not the same on both sides: another person's code, or someone stands in between.
     CodeMismatch = "code_mismatch" / 3,
+    /// The words of a spoken code are others, or no words of a code.
+    CodeWrong = "code_wrong" / 3,
     /// No such file in the room.
     UnknownFile = "unknown_file" / 1,
     /// What was shared was changed: nothing of it is sent any more.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::{
     BoardLiveView, CallView, ErrorView, FileView, JoinView, KnockView, MediaDeviceView, MessageView, PeerView, ProfileView,
-    RoomView, StreamKind, TeamView,
+    RoomView, SpokenEndView, StreamKind, TeamView,
 };
 
 /// It happened.
@@ -41,6 +41,12 @@ pub enum Event {
     KnockReceived { room: RoomId, knock: KnockView },
     #[serde(rename = "knock.ended")]
     KnockEnded { room: RoomId, device: DeviceId },
+    /// Somebody had the wrong words for a spoken code; at three it ends.
+    #[serde(rename = "spoken.failed")]
+    SpokenFailed { room: RoomId, number: u32, failures: u32 },
+    /// A spoken code lets nobody in any more.
+    #[serde(rename = "spoken.ended")]
+    SpokenEnded { room: RoomId, number: u32, end: SpokenEndView },
     #[serde(rename = "member.joined")]
     MemberJoined { room: RoomId, device: DeviceId, name: String },
     #[serde(rename = "member.revoked")]

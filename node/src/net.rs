@@ -37,6 +37,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum StreamName {
     /// Asking to be let into a room. Strangers may open it.
     Knock,
+    /// Asking by a code that was spoken. Strangers may open it.
+    Speak,
     /// The logs of one room, between members.
     Room,
     /// Presence and call signals of one room, between members.
@@ -49,12 +51,13 @@ pub enum StreamName {
 
 impl StreamName {
     /// Every stream, in the order in which they are offered.
-    pub const ALL: [Self; 5] = [Self::Room, Self::Live, Self::File, Self::FileData, Self::Knock];
+    pub const ALL: [Self; 6] = [Self::Room, Self::Live, Self::File, Self::FileData, Self::Knock, Self::Speak];
 
     /// The name on the wire: `/conclave/<name>/<major>`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Knock => "/conclave/knock/1",
+            Self::Speak => "/conclave/speak/1",
             Self::Room => "/conclave/room/1",
             Self::Live => "/conclave/live/1",
             Self::File => "/conclave/file/1",

@@ -226,6 +226,38 @@ pub enum JoinView {
     Joined { room: RoomId },
     /// Ended without admission.
     Failed { room: RoomId, error: ErrorView },
+    /// Looks for whoever spoke the code of this number; which room it is shows when they are found.
+    Hearing { number: u32, tried: DiagnosisView },
+    /// A member, by the code of this number.
+    Heard { number: u32, room: RoomId },
+    /// The code of this number led nowhere.
+    Unheard { number: u32, error: ErrorView },
+}
+
+/// A code to be spoken to somebody within reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpokenView {
+    pub room: RoomId,
+    /// Names the code without giving it away.
+    pub number: u32,
+    /// The number and three words.
+    pub code: String,
+    pub role: RoleView,
+    pub expires_ms: u64,
+}
+
+/// Why a spoken code lets nobody in any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpokenEndView {
+    /// Somebody came in by it.
+    Used,
+    /// Ten minutes are over.
+    Expired,
+    /// Three times the words were wrong.
+    Burnt,
+    /// It was taken back.
+    Withdrawn,
 }
 
 /// What the network looks like from here, for a person who wonders why nobody is found.

@@ -344,8 +344,8 @@ impl Peer {
     pub async fn join(&mut self, link: &str, address: Option<String>) -> Result<RoomId> {
         self.request(NodeCommand::RoomJoin { link: link.into(), address }).await?;
         self.wait("a join that ends", |event| match event {
-            Event::JoinProgress { join: JoinView::Joined { room } } => Some(Ok(*room)),
-            Event::JoinProgress { join: JoinView::Failed { error, .. } } => {
+            Event::JoinProgress { join: JoinView::Joined { room } | JoinView::Heard { room, .. } } => Some(Ok(*room)),
+            Event::JoinProgress { join: JoinView::Failed { error, .. } | JoinView::Unheard { error, .. } } => {
                 Some(Err(anyhow::anyhow!("{}: {}", error.code, error.message)))
             }
             _ => None,

@@ -247,11 +247,30 @@ pub(crate) enum RoomCommand {
         #[arg(long)]
         qr: bool,
     },
-    /// Joins a room by a link, and waits until an answer came.
+    /// Makes a code of a number and three words, to be said to somebody on the same network: it lets one person in, for ten minutes, and is
+    /// burnt by three wrong guesses. Where no node runs here, waits until it has ended.
     #[command(
-        after_help = "Examples:\n  conclave-node room join 'conclave://join/1#…'\n  conclave-node room join 'conclave://join/1#…' --address 192.0.2.7:4001 --wait 60"
+        after_help = "Examples:\n  conclave-node room speak Kitchen\n  conclave-node room speak Kitchen --role viewer\n  conclave-node room speak Kitchen --end 42"
+    )]
+    Speak {
+        room: String,
+        /// What they may do.
+        #[arg(long, value_enum, default_value_t = Role::Member)]
+        role: Role,
+        /// Takes the code of this number back.
+        #[arg(long, value_name = "NUMBER", conflicts_with = "role")]
+        end: Option<u32>,
+        /// Waits until it has ended also where a node runs here.
+        #[arg(long, conflicts_with = "end")]
+        wait: bool,
+    },
+    /// Joins a room by a link or by a code that somebody said, and waits until an answer came.
+    #[command(
+        after_help = "Examples:\n  conclave-node room join 'conclave://join/1#…'\n  conclave-node room join '42 apple river stone'\n  conclave-node room join 'conclave://join/1#…' --address 192.0.2.7:4001 --wait 60"
     )]
     Join {
+        /// `conclave://join/1#…`, or a number and three words.
+        #[arg(value_name = "LINK|CODE")]
         link: String,
         /// A multiaddr or host:port to try beside what the link and the network give.
         #[arg(long, value_name = "HINT")]

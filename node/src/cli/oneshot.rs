@@ -12,10 +12,13 @@ pub(crate) use self::person::{backup, device, restore, wipe};
 use super::args::{ChatCommand, DeviceCommand, FileCommand, RoomCommand, TeamCommand, VerifyCommand};
 use super::client::{Client, Failure, part};
 use super::{render, select};
-use crate::command::Command;
+use crate::command::{Command, Reply};
 use crate::error::ErrorCode;
 use crate::event::Event;
-use crate::view::{DiagnosisView, InviteView, JoinView, MessageView, PeerView, RoomView, TeamView, VerificationView};
+use crate::view::{
+    DiagnosisView, InviteView, JoinView, MessageView, PeerView, RoleView, RoomView, SpokenEndView, SpokenView, TeamView,
+    VerificationView,
+};
 
 mod person;
 
@@ -125,6 +128,12 @@ pub(crate) async fn room(client: &mut Client, command: RoomCommand, linger: Dura
             let invite = select::invite(&view.invites, &link)?;
             done(client, Command::RoomCloseInvite { room, invite }, room, linger, "Closed.").await
         }
+        RoomCommand::Speak { room, end: Some(number), .. } => {
+            let room = find_room(client, &room).await?;
+            let json = client.ask(Command::RoomSpeakEnd { room, number }).await?;
+            Ok(Output { json, text: "Taken back.\n".to_owned() })
+        }
+        RoomCommand::Speak { room, role, wait, .. } => speak(client, &room, role.into(), wait).await,
         RoomCommand::Join { link, address, wait } => join(client, link, address, wait).await,
         RoomCommand::Approve { room, person } => {
             let (room, device) = find_person(client, &room, &person).await?;
@@ -262,16 +271,59 @@ async fn join(client: &mut Client, link: String, address: Option<String>, wait_s
     client.follow_events().await?;
     let deadline =
         Instant::now() + if wait_s == 0 { Duration::from_secs(10 * 365 * 86_400) } else { Duration::from_secs(wait_s) };
-    let room: RoomId = client.ask_for(Command::RoomJoin { link, address }, "joining").await?;
-    let view = wait_for_join(client, room, deadline, |line| eprintln!("{line}")).await?;
+    let begun: Reply = part_of(&client.ask(Command::RoomJoin { link, address }).await?)?;
+    let view = wait_for_join(client, begun, deadline, |line| eprintln!("{line}")).await?;
     let text = format!("Joined.\n\n{}", render::room(&view));
     Ok(Output { json: json!({ "room": view }), text })
 }
 
-/// Waits until this device is a member of `room`, and tells each step once.
+/// Makes a code, and where only this command keeps it open waits until it has ended.
+async fn speak(client: &mut Client, room: &str, role: RoleView, wait: bool) -> Result<Output, Failure> {
+    let room = find_room(client, room).await?;
+    client.follow_events().await?;
+    let json = client.ask(Command::RoomSpeak { room, role }).await?;
+    let spoken: SpokenView = part(&json, "spoken")?;
+    let text = render::spoken(&spoken);
+    if !client.is_own() && !wait {
+        return Ok(Output { json, text });
+    }
+    eprint!("{text}");
+    loop {
+        match client.next_event().await {
+            None => return Err(Failure::new(ErrorCode::Stopped, "the node stopped")),
+            Some(Event::SpokenFailed { number, failures, .. }) if number == spoken.number => {
+                eprintln!("somebody had the wrong words ({failures} of 3)");
+            }
+            Some(Event::SpokenEnded { room: of, number, end }) if of == room && number == spoken.number => {
+                if end == SpokenEndView::Used && client.is_own() {
+                    // For the log to get across.
+                    tokio::time::sleep(SETTLE).await;
+                }
+                let json = json!({ "spoken": spoken, "end": end });
+                return match end {
+                    SpokenEndView::Used => Ok(Output { json, text: "Somebody came in.\n".to_owned() }),
+                    SpokenEndView::Withdrawn => Ok(Output { json, text: "Taken back.\n".to_owned() }),
+                    SpokenEndView::Expired => Err(Failure::new(ErrorCode::LinkExpired, "nobody came in ten minutes")),
+                    SpokenEndView::Burnt => {
+                        Err(Failure::new(ErrorCode::CodeWrong, "three times the words were wrong; make another code"))
+                    }
+                };
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// An answer as a whole.
+pub(crate) fn part_of(json: &Value) -> Result<Reply, Failure> {
+    serde_json::from_value(json.clone())
+        .map_err(|error| Failure::new(ErrorCode::BadVersion, format!("the node's answer: {error}")))
+}
+
+/// Waits until this device is a member of the room that the join `begun` is for, and tells each step once.
 pub(crate) async fn wait_for_join(
     client: &mut Client,
-    room: RoomId,
+    begun: Reply,
     deadline: Instant,
     mut tell: impl FnMut(&str),
 ) -> Result<RoomView, Failure> {
@@ -280,7 +332,11 @@ pub(crate) async fn wait_for_join(
     loop {
         let Ok(event) = timeout_at(deadline, client.next_event()).await else {
             let tried: DiagnosisView = client.ask_for(Command::NetDiagnose {}, "diagnosis").await?;
-            let _ = client.ask(Command::RoomJoinCancel { room }).await;
+            let cancel = match begun {
+                Reply::Joining { joining } => Command::RoomJoinCancel { room: joining },
+                _ => Command::RoomHearCancel {},
+            };
+            let _ = client.ask(cancel).await;
             return Err(Failure::new(
                 ErrorCode::NobodyFound,
                 match waiting {
@@ -291,11 +347,14 @@ pub(crate) async fn wait_for_join(
         };
         let join = match event {
             None => return Err(Failure::new(ErrorCode::Stopped, "the node stopped")),
-            Some(Event::JoinProgress { join }) if room_of(&join) == room => join,
+            Some(Event::JoinProgress { join }) if is_about(&join, &begun) => join,
             // An event may have been the one that mattered.
-            Some(Event::Lagged { .. }) => match joined(client, room).await? {
-                Some(view) => return Ok(view),
-                None => continue,
+            Some(Event::Lagged { .. }) => match &begun {
+                Reply::Joining { joining } => match joined(client, *joining).await? {
+                    Some(view) => return Ok(view),
+                    None => continue,
+                },
+                _ => continue,
             },
             Some(_) => continue,
         };
@@ -305,12 +364,12 @@ pub(crate) async fn wait_for_join(
             told = line;
         }
         match join {
-            JoinView::Joined { .. } => {
+            JoinView::Joined { room } | JoinView::Heard { room, .. } => {
                 let view = joined(client, room).await?;
                 return view.ok_or_else(|| Failure::new(ErrorCode::UnknownRoom, "the room is not there after joining it"));
             }
-            JoinView::Failed { error, .. } => return Err(error.into()),
-            JoinView::Searching { .. } => waiting = false,
+            JoinView::Failed { error, .. } | JoinView::Unheard { error, .. } => return Err(error.into()),
+            JoinView::Searching { .. } | JoinView::Hearing { .. } => waiting = false,
             JoinView::Waiting { .. } => waiting = true,
         }
     }
@@ -324,12 +383,16 @@ async fn joined(client: &mut Client, room: RoomId) -> Result<Option<RoomView>, F
     }
 }
 
-pub(crate) fn room_of(join: &JoinView) -> RoomId {
+/// Whether what is told is about the join that was begun with this answer.
+fn is_about(join: &JoinView, begun: &Reply) -> bool {
     match join {
         JoinView::Searching { room, .. }
         | JoinView::Waiting { room, .. }
         | JoinView::Joined { room }
-        | JoinView::Failed { room, .. } => *room,
+        | JoinView::Failed { room, .. } => matches!(begun, Reply::Joining { joining } if joining == room),
+        JoinView::Hearing { number, .. } | JoinView::Heard { number, .. } | JoinView::Unheard { number, .. } => {
+            matches!(begun, Reply::Hearing { hearing } if hearing == number)
+        }
     }
 }
 

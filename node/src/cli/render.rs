@@ -13,6 +13,6 @@ mod text;
 
 pub(crate) use chat::{found, messages};
 pub(crate) use events::{event, join};
-pub(crate) use rooms::{devices, diagnosis, invite, links, profile, qr, room, rooms, verification};
+pub(crate) use rooms::{devices, diagnosis, invite, links, profile, qr, room, rooms, spoken, verification};
 pub(crate) use team::team;
 pub(crate) use text::{clean, short, table};

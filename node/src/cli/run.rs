@@ -128,8 +128,11 @@ async fn carry_out(node: Node, events: Events, arguments: RunArguments) -> Resul
     let room = match (&arguments.join, &arguments.room) {
         (Some(link), _) => {
             let joining = Command::RoomJoin { link: link.clone(), address: arguments.address.clone() };
-            match client.ask_for(joining, "joining").await {
-                Ok(room) => Some(one_shot::wait_for_join(&mut client, room, Instant::now() + FOR_EVER, |_| ()).await?.room),
+            match client.ask(joining).await {
+                Ok(json) => {
+                    let begun = one_shot::part_of(&json)?;
+                    Some(one_shot::wait_for_join(&mut client, begun, Instant::now() + FOR_EVER, |_| ()).await?.room)
+                }
                 // A node that starts again with the same link is where it wants to be.
                 Err(failure) if failure.view.code == ErrorCode::AlreadyMember.as_str() => Some(room_of_link(link)?),
                 Err(failure) => return Err(failure),

@@ -117,6 +117,8 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::Rooms { .. } => "rooms",
         Reply::Invite { .. } => "invite",
         Reply::Joining { .. } => "joining",
+        Reply::Hearing { .. } => "hearing",
+        Reply::Spoken { .. } => "spoken",
         Reply::Message { .. } => "message",
         Reply::Messages { .. } => "messages",
         Reply::Profile { .. } => "profile",
@@ -163,6 +165,8 @@ fn every_answer_is_described() {
         "backup",
         "invite",
         "joining",
+        "hearing",
+        "spoken",
         "message",
         "messages",
         "profile",
@@ -215,6 +219,7 @@ fn every_field_and_value_of_the_views_is_explained() {
         variants::<StreamKind>(json!("?")),
         variants::<SessionPhase>(json!("?")),
         variants::<LeaveReason>(json!("?")),
+        variants::<crate::view::SpokenEndView>(json!("?")),
         variants::<crate::view::JoinView>(json!({"state": "?"})),
     ] {
         assert!(!values.is_empty());

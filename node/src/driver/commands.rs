@@ -25,6 +25,9 @@ impl Driver {
                 self.room_invite(room, role.into(), uses, expires_s, approval).await
             }
             Command::RoomJoin { link, address } => self.room_join(&link, address.as_deref()).await,
+            Command::RoomSpeak { room, role } => self.room_speak(room, role.into()).await,
+            Command::RoomSpeakEnd { room, number } => self.room_speak_end(room, number).await,
+            Command::RoomHearCancel {} => self.room_hear_cancel().await,
             Command::RoomJoinCancel { room } => self.room_join_cancel(room).await,
             Command::RoomApprove { room, device } => self.room_answer(room, device, true).await,
             Command::RoomRefuse { room, device } => self.room_answer(room, device, false).await,
@@ -119,7 +122,7 @@ impl Driver {
         StateView {
             profile: self.me.view(),
             rooms: self.room_views(),
-            joins: self.joins.views(),
+            joins: self.joins.views().into_iter().chain(self.spoken.hearing_view()).collect(),
             call: self.call_view(),
             peers: self.peer_views(),
         }

@@ -1,7 +1,7 @@
 //! Both sides of a door: this device's own joins, and those who knock here. Who is let in is decided by the machines of
 //! `conclave_protocol::knock` and by people.
 
-mod doors;
+pub(super) mod doors;
 mod invite;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use conclave_protocol::id::{DeviceId, RoomId};
 use conclave_protocol::knock::{Doorkeeper, KnockError, Knocker, KnockerOutput, RefusalCode, SessionId};
 use conclave_protocol::link::{Link, LinkError};
+use conclave_protocol::log::state::AclState;
 use conclave_protocol::room::Room;
+use conclave_protocol::spoken::SpokenCode;
 use conclave_protocol::wire::Signed;
 use libp2p::Multiaddr;
 use tokio::task::AbortHandle;
@@ -30,16 +32,16 @@ const MAX_JOINS: usize = 16;
 /// How long a join looks for somebody of the room before it gives up.
 const SEARCH_FOR: Duration = Duration::from_secs(600);
 /// How often a person is told what was tried.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(2);
 /// Between two knocks at one door.
 const KNOCK_AGAIN: Duration = Duration::from_secs(3);
 /// How far this device's clock may be ahead of the issuer's before a link is called expired without asking.
 const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
 
 /// A stream by which somebody knocks, in either direction.
-struct KnockStream {
-    writer: FrameWriter,
-    task: AbortHandle,
+pub(super) struct KnockStream {
+    pub(super) writer: FrameWriter,
+    pub(super) task: AbortHandle,
 }
 
 impl Drop for KnockStream {
@@ -116,7 +118,7 @@ fn link_refused(error: LinkError) -> CommandError {
     CommandError::new(code, message)
 }
 
-fn refusal(code: RefusalCode) -> CommandError {
+pub(super) fn refusal(code: RefusalCode) -> CommandError {
     let (code, message) = match code {
         RefusalCode::Expired => (ErrorCode::LinkExpired, "This link has expired. Ask for a new one."),
         RefusalCode::UsedUp => (ErrorCode::LinkUsedUp, "This link has admitted as many people as it may. Ask for a new one."),
@@ -127,6 +129,7 @@ fn refusal(code: RefusalCode) -> CommandError {
         }
         RefusalCode::Damaged => (ErrorCode::LinkDamaged, "The other side could not read the request: the link may be damaged."),
         RefusalCode::Unknown => (ErrorCode::LinkRevoked, "The other side knows no such invitation."),
+        RefusalCode::WrongWords => (ErrorCode::CodeWrong, "The words are not those of the code."),
         RefusalCode::NotAnAdmin => (ErrorCode::NobodyFound, "Someone was found, but nobody who may let you in."),
         RefusalCode::Busy | RefusalCode::Other(_) => (ErrorCode::Busy, "The other side is busy; trying again."),
     };
@@ -135,6 +138,9 @@ fn refusal(code: RefusalCode) -> CommandError {
 
 impl Driver {
     pub(super) async fn room_join(&mut self, text: &str, address: Option<&str>) -> Result<Reply, CommandError> {
+        if SpokenCode::looks_like(text) {
+            return self.room_hear(text, address).await;
+        }
         let link = Link::parse(text).map_err(link_refused)?;
         let room = link.room;
         if self.rooms.get(&room).is_some_and(|entry| entry.room.my_role().is_some()) {
@@ -181,7 +187,12 @@ impl Driver {
 
     /// A join is over: devices that no room needs are not looked for any more.
     async fn let_go(&mut self, joining: Joining) {
-        for device in joining.doors.into_keys() {
+        self.let_go_of(joining.doors.into_keys()).await;
+    }
+
+    /// These devices are not looked for any more, unless a room or another join needs them.
+    pub(super) async fn let_go_of(&mut self, devices: impl Iterator<Item = DeviceId>) {
+        for device in devices {
             let shared = self.rooms.values().any(|entry| entry.room.acl().is_member(&device));
             let other_join = self.joins.mine.values().any(|other| other.doors.contains_key(&device));
             if !shared && !other_join && self.net.unwant(device).await.is_err() {
@@ -197,6 +208,7 @@ impl Driver {
         for room in rooms {
             self.knock_where_possible(room);
         }
+        self.hear_neighbour(device).await;
     }
 
     fn knock_where_possible(&mut self, room: RoomId) {
@@ -309,15 +321,8 @@ impl Driver {
 
     /// Let in: the room begins here.
     async fn enter(&mut self, room: RoomId, ops: Vec<Signed>) {
-        let entered = match self.rooms.contains_key(&room) {
-            // Back in a room that this device had been out of.
-            true => self.enter_again(room, ops).await,
-            false => match self.joins.mine.get(&room).map(|joining| joining.link.clone()) {
-                Some(link) => self.enter_new(&link, ops).await,
-                None => return,
-            },
-        };
-        match entered {
+        let Some(link) = self.joins.mine.get(&room).map(|joining| joining.link.clone()) else { return };
+        match self.enter_room(room, ops, |acl| link.is_borne_out_by(acl)).await {
             Ok(()) => {
                 self.joins.mine.remove(&room);
                 self.publish(Event::JoinProgress { join: JoinView::Joined { room } });
@@ -326,13 +331,23 @@ impl Driver {
         }
     }
 
-    async fn enter_new(&mut self, link: &Link, ops: Vec<Signed>) -> Result<(), CommandError> {
-        let (room, applied) = Room::join(self.me.in_rooms()?, link.room, ops, self.incarnation)
+    /// From what a door sent. `borne_out`: the log knows the one by whom this device was asked in.
+    pub(super) async fn enter_room(
+        &mut self,
+        room: RoomId,
+        ops: Vec<Signed>,
+        borne_out: impl FnOnce(&AclState) -> bool,
+    ) -> Result<(), CommandError> {
+        if self.rooms.contains_key(&room) {
+            // Back in a room that this device had been out of.
+            return self.enter_again(room, ops).await;
+        }
+        let (room, applied) = Room::join(self.me.in_rooms()?, room, ops, self.incarnation)
             .map_err(|error| CommandError::new(ErrorCode::Refused, format!("The other side's answer does not hold: {error}.")))?;
-        if !link.is_borne_out_by(room.acl()) {
+        if !borne_out(room.acl()) {
             return Err(CommandError::new(
                 ErrorCode::Refused,
-                "The other side's answer does not hold: the room does not know who made the link.",
+                "The other side's answer does not hold: the room does not know who asked you in.",
             ));
         }
         self.adopt(room, applied, Batch::new()).await
@@ -359,6 +374,8 @@ impl Driver {
             | JoinView::Waiting { room, .. }
             | JoinView::Joined { room }
             | JoinView::Failed { room, .. } => *room,
+            // Of codes that were spoken.
+            JoinView::Hearing { .. } | JoinView::Heard { .. } | JoinView::Unheard { .. } => return,
         };
         if let Some(joining) = self.joins.mine.get_mut(&room) {
             joining.told = Some(Instant::now());
@@ -422,7 +439,7 @@ impl Driver {
     }
 }
 
-fn nobody_found(tried: &DiagnosisView) -> CommandError {
+pub(super) fn nobody_found(tried: &DiagnosisView) -> CommandError {
     let interfaces: Vec<&str> =
         tried.interfaces.iter().filter(|interface| !interface.loopback).map(|interface| interface.name.as_str()).collect();
     let interfaces = if interfaces.is_empty() { "no network interface".to_owned() } else { interfaces.join(", ") };

@@ -31,12 +31,17 @@ const MAX_HOSTILE: u32 = 32;
 /// Links that stand at once, of all rooms and peers. Past it new ones are dropped.
 const MAX_LINKS: usize = 4096;
 
+/// Longest frame that a stranger may send, in bytes: of whoever knocks, and of whoever asks for a code.
+const MAX_STRANGER_FRAME: usize = conclave_protocol::knock::MAX_KNOCK_FRAME;
+const _: () = assert!(MAX_STRANGER_FRAME == conclave_protocol::spoken::MAX_HEARER_FRAME);
+
 /// Longest frame of each stream, in bytes.
 pub(super) const fn frame_limit(name: StreamName) -> usize {
     match name {
         StreamName::Room => conclave_protocol::log::sync::MAX_ROOM_FRAME,
         StreamName::Live => 64 * 1024,
         StreamName::Knock => 256 * 1024,
+        StreamName::Speak => conclave_protocol::spoken::MAX_SPEAKER_FRAME,
         StreamName::File => conclave_protocol::swarm::wire::MAX_CONTROL_FRAME,
         StreamName::FileData => conclave_protocol::swarm::wire::MAX_DATA_FRAME,
     }
@@ -90,10 +95,11 @@ pub(super) enum FromLink {
     NotOpened {
         key: LinkKey,
     },
-    /// Somebody knocks.
-    Knock {
+    /// Somebody knocks, or asks for a code that was spoken.
+    Stranger {
         id: LinkId,
         device: DeviceId,
+        name: StreamName,
         writer: FrameWriter,
         task: AbortHandle,
     },
@@ -108,6 +114,18 @@ pub(super) enum FromLink {
     /// Or it could not be opened.
     NotKnocking {
         room: RoomId,
+        device: DeviceId,
+        why: String,
+    },
+    /// The stream by which this device asks for a code that it heard stands.
+    Asking {
+        id: LinkId,
+        device: DeviceId,
+        writer: FrameWriter,
+        task: AbortHandle,
+    },
+    /// Or it could not be opened.
+    NotAsking {
         device: DeviceId,
         why: String,
     },
@@ -410,7 +428,7 @@ impl Links {
     pub(super) fn accept(&self, stream: NetStream) {
         let task = LinkTask { net: self.net.clone(), outbox: self.outbox.clone(), next: Arc::clone(&self.next), me: self.me };
         match stream.name() {
-            StreamName::Knock => drop(tokio::spawn(task.accept_knock(stream))),
+            StreamName::Knock | StreamName::Speak => drop(tokio::spawn(task.accept_stranger(stream))),
             StreamName::Room | StreamName::Live | StreamName::File | StreamName::FileData => {
                 drop(tokio::spawn(task.accept(stream, self.secrets.borrow().clone())))
             }
@@ -421,6 +439,12 @@ impl Links {
     pub(super) fn knock(&self, room: RoomId, device: DeviceId) {
         let task = LinkTask { net: self.net.clone(), outbox: self.outbox.clone(), next: Arc::clone(&self.next), me: self.me };
         tokio::spawn(task.knock(room, device));
+    }
+
+    /// Opens the stream by which this device asks for a code that it heard.
+    pub(super) fn ask_for_code(&self, device: DeviceId) {
+        let task = LinkTask { net: self.net.clone(), outbox: self.outbox.clone(), next: Arc::clone(&self.next), me: self.me };
+        tokio::spawn(task.ask_for_code(device));
     }
 }
 
@@ -484,10 +508,23 @@ impl LinkTask {
         }
     }
 
-    async fn accept_knock(self, stream: NetStream) {
-        let (id, device) = (self.id(), stream.device());
-        let (reader, writer) = stream.split(frame_limit(StreamName::Knock));
-        self.start_reading(id, reader, |task| FromLink::Knock { id, device, writer, task }).await;
+    async fn accept_stranger(self, stream: NetStream) {
+        let (id, device, name) = (self.id(), stream.device(), stream.name());
+        let (mut reader, writer) = stream.split(frame_limit(name));
+        // What a stranger has to say is short.
+        reader.set_limit(MAX_STRANGER_FRAME);
+        self.start_reading(id, reader, |task| FromLink::Stranger { id, device, name, writer, task }).await;
+    }
+
+    async fn ask_for_code(self, device: DeviceId) {
+        match self.net.open_stream(device, StreamName::Speak).await {
+            Ok(stream) => {
+                let id = self.id();
+                let (reader, writer) = stream.split(frame_limit(StreamName::Speak));
+                self.start_reading(id, reader, |task| FromLink::Asking { id, device, writer, task }).await;
+            }
+            Err(error) => self.tell(FromLink::NotAsking { device, why: error.to_string() }).await,
+        }
     }
 
     async fn knock(self, room: RoomId, device: DeviceId) {

@@ -84,6 +84,7 @@ impl Driver {
                     }
                 }
                 self.links.unwish(device, None);
+                self.hear_no_more(device);
                 self.publish(Event::PeerLost { device });
             }
             NetEvent::Rtt { device, ms } => {

@@ -31,7 +31,7 @@ use super::{NetError, StreamName};
 
 /// Streams of one peer that may stand at once because it opened them. One more is reset.
 const INBOUND_PER_PEER: usize = 96;
-/// Knocks of one peer that may stand at once: strangers open these.
+/// Knocks and questions for spoken codes of one peer that may stand at once: strangers open these.
 const KNOCKS_PER_PEER: usize = 4;
 /// Streams that all peers together may have opened.
 const INBOUND_TOTAL: usize = 1_024;
@@ -123,7 +123,7 @@ impl StreamGuard {
 
     /// `None` where a limit is reached.
     fn inbound(connection: &Arc<AtomicUsize>, peer: &Arc<PeerUse>, total: &Arc<AtomicUsize>, name: StreamName) -> Option<Self> {
-        let knock = name == StreamName::Knock;
+        let knock = matches!(name, StreamName::Knock | StreamName::Speak);
         // Counters go up first and down again by Drop, so that connections which race cannot pass a limit together.
         connection.fetch_add(1, Ordering::Relaxed);
         let others = peer.inbound.fetch_add(1, Ordering::Relaxed);

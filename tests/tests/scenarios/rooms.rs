@@ -2,7 +2,7 @@
 
 use conclave_node::command::Command;
 use conclave_node::event::Event;
-use conclave_node::view::{JoinView, RoleView};
+use conclave_node::view::{JoinView, RoleView, SpokenEndView, SpokenView};
 use conclave_protocol::id::OpHash;
 
 use crate::{loopback, on_loopback};
@@ -247,4 +247,75 @@ async fn a_closed_link_lets_nobody_in() {
     let mut cleo = loopback("Cleo").await;
     cleo.request(Command::RoomJoin { link, address: None }).await.unwrap();
     assert_eq!(failure(&mut cleo).await, "link_revoked");
+}
+
+/// The code that a peer says, and where it is found: in a test without mDNS somebody has to be told.
+async fn spoken(peer: &mut Peer, room: conclave_protocol::id::RoomId) -> (SpokenView, String) {
+    let said = peer.request(Command::RoomSpeak { room, role: RoleView::Member }).await.unwrap();
+    let listening: Vec<String> = peer.request(Command::NetDiagnose {}).await.unwrap()["diagnosis"]["listening"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|address| address.as_str().unwrap().to_owned())
+        .collect();
+    (serde_json::from_value(said["spoken"].clone()).unwrap(), listening[0].clone())
+}
+
+#[tokio::test]
+async fn a_spoken_code_lets_one_person_in_without_a_link() {
+    let (mut ada, mut ben) = (loopback("Ada").await, loopback("Ben").await);
+    // Nobody is asked, though the room has approval on: whoever says the code has decided.
+    let room = ada.create_room("Kitchen", true).await.unwrap();
+    let (spoken, address) = spoken(&mut ada, room).await;
+    assert_eq!(ben.join(&spoken.code, Some(address.clone())).await.unwrap(), room);
+    let end = ada
+        .wait("the end of the code", |event| match event {
+            Event::SpokenEnded { number, end, .. } if *number == spoken.number => Some(*end),
+            _ => None,
+        })
+        .await
+        .unwrap();
+    assert_eq!(end, SpokenEndView::Used);
+    ada.wait_room(room, "Ben online", |view| view.members.iter().any(|member| member.device == ben.device() && member.online))
+        .await
+        .unwrap();
+    ben.say(room, "here by three words").await.unwrap();
+    ada.wait_message(room, "here by three words").await.unwrap();
+    // Who is a member and no admin says none.
+    let refused = ben.ask(Command::RoomSpeak { room, role: RoleView::Member }).await.unwrap().unwrap_err();
+    assert_eq!(refused.code, "not_permitted");
+}
+
+#[tokio::test]
+async fn three_wrong_guesses_burn_a_spoken_code() {
+    let (mut ada, mut ben) = (loopback("Ada").await, loopback("Ben").await);
+    let room = ada.create_room("Kitchen", false).await.unwrap();
+    let (spoken, address) = spoken(&mut ada, room).await;
+    let words = if spoken.code.ends_with("zoo zoo zoo") { "able able able" } else { "zoo zoo zoo" };
+    let wrong = format!("{} {words}", spoken.number);
+    for failures in 1..=3 {
+        ben.request(Command::RoomJoin { link: wrong.clone(), address: Some(address.clone()) }).await.unwrap();
+        assert_eq!(unheard(&mut ben).await, "code_wrong");
+        ada.wait("a failure", |event| {
+            matches!(event, Event::SpokenFailed { failures: now, .. } if *now == failures).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+    ada.wait("the end", |event| matches!(event, Event::SpokenEnded { end: SpokenEndView::Burnt, .. }).then_some(()))
+        .await
+        .unwrap();
+    let refused = ben.ask(Command::RoomJoin { link: "42 appel river stone".into(), address: None }).await.unwrap().unwrap_err();
+    assert_eq!(refused.code, "code_wrong");
+    assert!(refused.message.contains("appel"));
+    assert_eq!(ada.room(room).await.unwrap().members.len(), 1);
+}
+
+async fn unheard(peer: &mut Peer) -> String {
+    peer.wait("a code that leads nowhere", |event| match event {
+        Event::JoinProgress { join: JoinView::Unheard { error, .. } } => Some(error.code.clone()),
+        _ => None,
+    })
+    .await
+    .unwrap()
 }

@@ -6,7 +6,7 @@ use super::chat::message_line;
 use super::rooms::name_of;
 use super::text::{clean, short};
 use crate::event::{Event, LeaveReason};
-use crate::view::{JoinView, RoomView, StreamKind};
+use crate::view::{JoinView, RoomView, SpokenEndView, StreamKind};
 
 /// How far a join has come, in a line.
 pub(crate) fn join(join: &JoinView) -> String {
@@ -18,9 +18,12 @@ pub(crate) fn join(join: &JoinView) -> String {
                 tried.dialled.len()
             )
         }
+        JoinView::Hearing { number, tried } => {
+            format!("looking for whoever spoke code {number} … ({} neighbours seen)", tried.neighbours)
+        }
         JoinView::Waiting { code, .. } => format!("an admin sees the knock; compare this code by voice: {code}"),
-        JoinView::Joined { .. } => "joined".to_owned(),
-        JoinView::Failed { error, .. } => format!("not admitted: {}", clean(&error.message)),
+        JoinView::Joined { .. } | JoinView::Heard { .. } => "joined".to_owned(),
+        JoinView::Failed { error, .. } | JoinView::Unheard { error, .. } => format!("not admitted: {}", clean(&error.message)),
     }
 }
 
@@ -72,6 +75,18 @@ pub(crate) fn event(event: &Event, rooms: &[RoomView]) -> Option<String> {
             short(room),
             short(&knock.device)
         ),
+        Event::SpokenFailed { room, number, failures } => {
+            format!("{}: somebody had the wrong words for code {number} ({failures} of 3)", named(room))
+        }
+        Event::SpokenEnded { room, number, end } => {
+            let why = match end {
+                SpokenEndView::Used => "somebody came in by it",
+                SpokenEndView::Expired => "ten minutes are over",
+                SpokenEndView::Burnt => "three times the words were wrong",
+                SpokenEndView::Withdrawn => "it was taken back",
+            };
+            format!("{}: code {number} lets nobody in any more: {why}", named(room))
+        }
         Event::MemberJoined { room, name, .. } => format!("{}: {} joined", named(room), clean(name)),
         Event::MemberRevoked { room, name, .. } => format!("{}: {} is no member any more", named(room), clean(name)),
         Event::MemberOnline { room, device, online } => {

@@ -6,7 +6,7 @@ use conclave_protocol::id::DeviceId;
 
 use super::text::{clean, moment, section, short, table};
 use crate::view::{
-    CallCodeView, DiagnosisView, InviteView, MediaDeviceView, MediaKind, PeerView, ProfileView, RoleView, RoomView,
+    CallCodeView, DiagnosisView, InviteView, MediaDeviceView, MediaKind, PeerView, ProfileView, RoleView, RoomView, SpokenView,
     VerificationView,
 };
 
@@ -149,6 +149,17 @@ pub(super) fn name_of(room: &RoomView, device: &DeviceId) -> String {
 pub(crate) fn invite(invite: &InviteView) -> String {
     let people = if invite.uses == 1 { "one person".to_owned() } else { format!("{} people", invite.uses) };
     format!("{}\n\nLets in {people} as {}, until {} UTC.\n", invite.link, role(invite.role), moment(invite.expires_ms))
+}
+
+/// What to say to somebody.
+pub(crate) fn spoken(spoken: &SpokenView) -> String {
+    format!(
+        "{}\n\nSay it to one person on the same network. It lets them in as {}, until {} UTC.\nThere: conclave-node room join '{}'\n",
+        spoken.code,
+        role(spoken.role),
+        moment(spoken.expires_ms),
+        spoken.code
+    )
 }
 
 /// What still lets people in.

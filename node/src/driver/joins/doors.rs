@@ -23,8 +23,30 @@ use crate::view::KnockView;
 /// So many frames to one knocker are put into the queue of its stream, which has room for them; more are fed.
 const FEW_FRAMES: usize = 8;
 
+impl KnockStream {
+    /// A few frames are queued; a whole ACL log goes out at the pace of whoever reads it, and the stream stays until it has.
+    pub(in crate::driver) fn send_all(&self, frames: Vec<Vec<u8>>) {
+        if frames.len() > FEW_FRAMES {
+            let writer = self.writer.clone();
+            tokio::spawn(async move {
+                for frame in frames {
+                    if writer.feed(&frame).await.is_err() {
+                        tracing::debug!("a knocker went away before it had the whole log");
+                        return;
+                    }
+                }
+            });
+            return;
+        }
+        for frame in frames {
+            // A stream that takes no more has ended; the knocker knocks again.
+            let _ = self.writer.send(&frame);
+        }
+    }
+}
+
 /// What the doorkeeper may know of the rooms.
-pub(super) struct Known<'a>(pub(super) &'a BTreeMap<RoomId, RoomEntry>);
+pub(in crate::driver) struct Known<'a>(pub(in crate::driver) &'a BTreeMap<RoomId, RoomEntry>);
 
 impl Rooms for Known<'_> {
     fn acl(&self, room: &RoomId) -> Option<&AclState> {
@@ -79,6 +101,7 @@ impl Driver {
             keeper.handle_room_changed(room, &Known(&self.rooms));
             Box::pin(self.run_keeper()).await;
         }
+        self.review_codes(room).await;
     }
 
     /// What the doorkeeper asks for that needs no disk.
@@ -114,24 +137,9 @@ impl Driver {
         rest
     }
 
-    /// A few frames are queued; a whole ACL log goes out at the pace of whoever reads it, and the stream stays until it has.
-    pub(super) fn send_to_knocker(&self, session: SessionId, frames: Vec<Vec<u8>>) {
-        let Some((_, stream)) = self.joins.streams.get(&session) else { return };
-        if frames.len() > FEW_FRAMES {
-            let writer = stream.writer.clone();
-            tokio::spawn(async move {
-                for frame in frames {
-                    if writer.feed(&frame).await.is_err() {
-                        tracing::debug!("a knocker went away before it had the whole log");
-                        return;
-                    }
-                }
-            });
-            return;
-        }
-        for frame in frames {
-            // A stream that takes no more has ended; the knocker knocks again.
-            let _ = stream.writer.send(&frame);
+    fn send_to_knocker(&self, session: SessionId, frames: Vec<Vec<u8>>) {
+        if let Some((_, stream)) = self.joins.streams.get(&session) {
+            stream.send_all(frames);
         }
     }
 
