@@ -14,7 +14,7 @@ use conclave::app::App;
 use conclave::backend::{KeptBy, StorePresence};
 use conclave::canvas::tool::Tool;
 use conclave::intent::board::BoardIntent;
-use conclave::intent::{Confirm, Intent, Panel, ProtectionChoice, SettingsPage, TileKey};
+use conclave::intent::{Confirm, Intent, JoinKey, Panel, ProtectionChoice, SettingsPage, TileKey};
 use conclave::state::Launch;
 use conclave::state::settings::{CallLayout, Settings, ThemeChoice};
 use conclave::text::{Language, Text};
@@ -82,7 +82,7 @@ fn welcome(world: World, intents: Vec<Intent>) -> (Script, Vec<Intent>) {
 fn joining(join: JoinView) -> (Script, Vec<Intent>) {
     let mut world = lively();
     world.state.joins.push(join);
-    (Script::new(world, StorePresence::Present(KeptBy::Insecure)), vec![Intent::SelectJoin(RoomId([77; 32]))])
+    (Script::new(world, StorePresence::Present(KeptBy::Insecure)), vec![Intent::SelectJoin(JoinKey::Room(RoomId([77; 32])))])
 }
 
 /// The board of the room with something on it, and two others there.

@@ -18,6 +18,13 @@ pub enum ProtectionChoice {
     Insecure,
 }
 
+/// Which join: of a room by its link, or by the number of a code that was spoken, whose room shows later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinKey {
+    Room(RoomId),
+    Spoken(u32),
+}
+
 /// A panel at the right edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Panel {
@@ -162,7 +169,7 @@ pub enum Intent {
 
     // Rooms
     SelectRoom(RoomId),
-    SelectJoin(RoomId),
+    SelectJoin(JoinKey),
     ShowNewRoom,
     NewRoomName(String),
     NewRoomApproval(bool),
@@ -173,8 +180,8 @@ pub enum Intent {
     JoinAddress(String),
     Join,
     JoinWith(String),
-    CancelJoin(RoomId),
-    DismissJoin(RoomId),
+    CancelJoin(JoinKey),
+    DismissJoin(JoinKey),
     OpenPanel(Option<Panel>),
     TogglePanel(Panel),
 
@@ -231,6 +238,12 @@ pub enum Intent {
         device: DeviceId,
     },
     InviteChoice(InviteChoice),
+    /// A code of a number and three words.
+    Speak(RoomId),
+    StopSpeaking {
+        room: RoomId,
+        number: u32,
+    },
     MakeInvite(RoomId),
     CloseInvite {
         room: RoomId,

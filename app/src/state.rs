@@ -4,7 +4,7 @@
 pub mod board;
 pub mod chat;
 pub mod dialog;
-mod events;
+pub(crate) mod events;
 pub mod files;
 mod intents;
 pub(crate) use intents::MIN_PASSPHRASE;
@@ -19,13 +19,13 @@ use conclave_node::command::Command;
 use conclave_node::config::Protection;
 use conclave_node::view::{
     CallView, DiagnosisView, InviteView, JoinView, MediaDeviceView, MediaKind, MemberView, ProfileView, RoleView, RoomView,
-    SoundView, TeamView, VerificationView,
+    SoundView, SpokenEndView, SpokenView, TeamView, VerificationView,
 };
 use conclave_protocol::id::{DeviceId, RoomId};
 
 use crate::backend::{KeptBy, OpenRequest, RequestId, StorePresence};
 use crate::chooser::Choice;
-use crate::intent::{InviteChoice, Panel, ProtectionChoice, TileKey};
+use crate::intent::{InviteChoice, JoinKey, Panel, ProtectionChoice, TileKey};
 use crate::keys::Action;
 use crate::text::Text;
 use board::Boards;
@@ -94,6 +94,9 @@ pub enum Pending {
     Message {
         room: RoomId,
         draft: String,
+    },
+    Speak {
+        room: RoomId,
     },
     Invite {
         room: RoomId,
@@ -176,7 +179,7 @@ pub struct Lobby {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Selected {
     Room(RoomId),
-    Join(RoomId),
+    Join(JoinKey),
 }
 
 /// The invitation panel.
@@ -185,6 +188,18 @@ pub struct Invitation {
     pub choice: InviteChoice,
     pub made: Option<InviteView>,
     pub busy: bool,
+    /// The code that was spoken last.
+    pub spoken: Option<Spoken>,
+    /// One is being made.
+    pub speaking: bool,
+}
+
+/// A code to be spoken, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spoken {
+    pub view: SpokenView,
+    pub failures: u32,
+    pub end: Option<SpokenEndView>,
 }
 
 /// Choices within a call that end with it.
@@ -278,6 +293,8 @@ impl AppState {
                 choice: InviteChoice { role: RoleView::Member, uses: 1, expires_s: 86_400, approval: true },
                 made: None,
                 busy: false,
+                spoken: None,
+                speaking: false,
             },
             verification: None,
             toasts: Toasts::default(),

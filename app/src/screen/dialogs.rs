@@ -255,7 +255,7 @@ fn join_ui(ui: &mut Ui, form: &JoinForm, room: Option<&str>, draw: &mut Draw<'_>
     }
     let label = draw.t("join-link");
     let link = Field::new("join-link", &label)
-        .hint("conclave://join/1#…")
+        .hint(&draw.t("join-link-hint"))
         .icon(egui_phosphor::regular::LINK_SIMPLE)
         .limit(4096)
         .show(ui, &form.link);

@@ -1,11 +1,11 @@
 //! A join under way: whom it looks for and what it tried, the code to compare while an admin decides, or why it ended.
 
 use conclave_node::view::{DiagnosisView, JoinView};
-use conclave_protocol::id::RoomId;
 use egui::{Align, CollapsingHeader, Frame, Label, RichText, ScrollArea, Ui};
 
-use crate::intent::Intent;
+use crate::intent::{Intent, JoinKey};
 use crate::state::AppState;
+use crate::state::events::join_key;
 use crate::theme::{Palette, Weight, font, space};
 use crate::widget::Draw;
 use crate::widget::controls::{Banner, Button, Tone, banner, card, centred_column, muted, section};
@@ -13,7 +13,7 @@ use crate::widget::people::spaced_code;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct JoiningView {
-    pub room: RoomId,
+    pub key: JoinKey,
     pub name: String,
     pub stage: JoiningStage,
 }
@@ -26,21 +26,29 @@ pub enum JoiningStage {
 }
 
 impl JoiningView {
-    pub fn new(state: &AppState, room: RoomId) -> Option<Self> {
-        let stage = state.joins.iter().find_map(|join| match join {
-            JoinView::Searching { room: of, tried } if *of == room => Some(JoiningStage::Searching {
+    pub fn new(state: &AppState, key: JoinKey) -> Option<Self> {
+        let stage = state.joins.iter().filter(|join| join_key(join) == key).find_map(|join| match join {
+            JoinView::Searching { tried, .. } | JoinView::Hearing { tried, .. } => Some(JoiningStage::Searching {
                 hints: tried.hints.clone(),
                 tried: tried_lines(state, tried),
                 neighbours: tried.neighbours,
             }),
-            JoinView::Waiting { room: of, code } if *of == room => Some(JoiningStage::Waiting { code: spaced_code(code) }),
-            JoinView::Failed { room: of, error } if *of == room => {
+            JoinView::Waiting { code, .. } => Some(JoiningStage::Waiting { code: spaced_code(code) }),
+            JoinView::Failed { error, .. } | JoinView::Unheard { error, .. } => {
                 let (sentence, detail) = state.sentence(&error.code, &error.message);
                 Some(JoiningStage::Failed { sentence, detail })
             }
-            _ => None,
+            JoinView::Joined { .. } | JoinView::Heard { .. } => None,
         })?;
-        Some(Self { room, name: state.room_name(room), stage })
+        Some(Self { key, name: join_name(state, key), stage })
+    }
+}
+
+/// What a join is called: its room, or the code by which it looks for one.
+pub fn join_name(state: &AppState, key: JoinKey) -> String {
+    match key {
+        JoinKey::Room(room) => state.room_name(room),
+        JoinKey::Spoken(number) => state.text.f("join-spoken-name", &[("number", number.to_string().into())]),
     }
 }
 
@@ -79,7 +87,11 @@ pub fn joining_ui(ui: &mut Ui, view: &JoiningView, draw: &mut Draw<'_>) {
                                 .font(font(20.0, Weight::Semibold)),
                         );
                     });
-                    let key = if *neighbours == 0 { "join-searching-nobody" } else { "join-searching-some" };
+                    let key = match (view.key, *neighbours) {
+                        (JoinKey::Spoken(_), _) => "join-spoken-searching",
+                        (JoinKey::Room(_), 0) => "join-searching-nobody",
+                        (JoinKey::Room(_), _) => "join-searching-some",
+                    };
                     muted(ui, &draw.t(key));
                     if !hints.is_empty() {
                         section(ui, &draw.t("join-hints"));
@@ -88,7 +100,7 @@ pub fn joining_ui(ui: &mut Ui, view: &JoiningView, draw: &mut Draw<'_>) {
                     CollapsingHeader::new(draw.t("join-tried")).default_open(false).show(ui, |ui| {
                         lines_ui(ui, egui_phosphor::regular::DOT_OUTLINE, tried);
                     });
-                    cancel_ui(ui, view.room, draw);
+                    cancel_ui(ui, view.key, draw);
                 }
                 JoiningStage::Waiting { code } => {
                     ui.horizontal(|ui| {
@@ -104,18 +116,18 @@ pub fn joining_ui(ui: &mut Ui, view: &JoiningView, draw: &mut Draw<'_>) {
                             ui.add(Label::new(digits).selectable(true));
                         });
                     });
-                    cancel_ui(ui, view.room, draw);
+                    cancel_ui(ui, view.key, draw);
                 }
                 JoiningStage::Failed { sentence, detail } => {
                     ui.label(RichText::new(draw.t("join-failed-title")).font(font(20.0, Weight::Semibold)));
                     banner(ui, Banner::Danger, sentence, detail.as_deref());
                     ui.horizontal(|ui| {
                         if Button::new(Tone::Primary, &draw.t("join-another")).show(ui).clicked() {
-                            draw.want(Intent::DismissJoin(view.room));
+                            draw.want(Intent::DismissJoin(view.key));
                             draw.want(Intent::ShowJoin);
                         }
                         if Button::new(Tone::Secondary, &draw.t("dismiss")).show(ui).clicked() {
-                            draw.want(Intent::DismissJoin(view.room));
+                            draw.want(Intent::DismissJoin(view.key));
                         }
                     });
                 }
@@ -124,9 +136,9 @@ pub fn joining_ui(ui: &mut Ui, view: &JoiningView, draw: &mut Draw<'_>) {
     });
 }
 
-fn cancel_ui(ui: &mut Ui, room: RoomId, draw: &mut Draw<'_>) {
+fn cancel_ui(ui: &mut Ui, key: JoinKey, draw: &mut Draw<'_>) {
     if Button::new(Tone::Secondary, &draw.t("join-cancel")).show(ui).clicked() {
-        draw.want(Intent::CancelJoin(room));
+        draw.want(Intent::CancelJoin(key));
     }
 }
 

@@ -32,7 +32,7 @@ impl From<&AppState> for RoomsView {
     fn from(state: &AppState) -> Self {
         let middle = match state.selected {
             Some(Selected::Room(room)) => RoomScreen::new(state, room).map(|screen| Middle::Room(Box::new(screen))),
-            Some(Selected::Join(room)) => JoiningView::new(state, room).map(|view| Middle::Joining(Box::new(view))),
+            Some(Selected::Join(key)) => JoiningView::new(state, key).map(|view| Middle::Joining(Box::new(view))),
             None => None,
         };
         let nothing = if state.rooms.is_empty() { Middle::First } else { Middle::Choose };

@@ -8,8 +8,10 @@ use egui::{
 };
 
 use crate::clock;
-use crate::intent::{Intent, SettingsPage};
+use crate::intent::{Intent, JoinKey, SettingsPage};
 use crate::keys::Action;
+use crate::screen::joining::join_name;
+use crate::state::events::join_key;
 use crate::state::{AppState, Place, Selected};
 use crate::text::{displayable, initials};
 use crate::theme::{Palette, SIDEBAR, Weight, fill_icon, font, person_colour, space};
@@ -45,7 +47,7 @@ pub struct RoomRow {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinRow {
-    pub room: RoomId,
+    pub key: JoinKey,
     pub line: String,
     pub failed: bool,
     pub selected: bool,
@@ -86,15 +88,16 @@ impl SidebarView {
             })
             .collect();
         let joins = state.joins.iter().filter_map(|join| {
-            let (room, key, failed) = match join {
-                JoinView::Searching { room, .. } => (*room, "join-row-searching", false),
-                JoinView::Waiting { room, .. } => (*room, "join-row-waiting", false),
-                JoinView::Failed { room, .. } => (*room, "join-row-failed", true),
-                JoinView::Joined { .. } => return None,
+            let (text, failed) = match join {
+                JoinView::Searching { .. } | JoinView::Hearing { .. } => ("join-row-searching", false),
+                JoinView::Waiting { .. } => ("join-row-waiting", false),
+                JoinView::Failed { .. } | JoinView::Unheard { .. } => ("join-row-failed", true),
+                JoinView::Joined { .. } | JoinView::Heard { .. } => return None,
             };
-            let selected = state.selected == Some(Selected::Join(room));
-            let line = state.text.f(key, &[("room", state.room_name(room).into())]);
-            Some(JoinRow { room, line, failed, selected })
+            let key = join_key(join);
+            let selected = state.selected == Some(Selected::Join(key));
+            let line = state.text.f(text, &[("room", join_name(state, key).into())]);
+            Some(JoinRow { key, line, failed, selected })
         });
         let call = state.call.as_ref().filter(|_| !matches!(state.place, Place::Call)).map(|call| CallBar {
             room: state.room_name(call.room),
@@ -240,7 +243,7 @@ fn join_row_ui(ui: &mut Ui, row: &JoinRow, draw: &mut Draw<'_>) {
     let words = Rect::from_min_max(pos2(rect.left() + 55.0, rect.top()), pos2(rect.right() - 10.0, rect.bottom()));
     truncated(ui, words, &row.line, font(13.5, Weight::Medium), palette.muted);
     if response.on_hover_cursor(CursorIcon::PointingHand).clicked() {
-        draw.want(Intent::SelectJoin(row.room));
+        draw.want(Intent::SelectJoin(row.key));
     }
 }
 

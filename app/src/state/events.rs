@@ -10,9 +10,9 @@ use super::chat::{Compose, PAGE, Placed, Search};
 use super::dialog::{Dialog, JoinForm};
 use super::settings::{SETTING_KEY, Settings};
 use super::toast::Tone;
-use super::{AppState, Effect, Pending, Phase, Place, Selected, Stage, WelcomeStep};
+use super::{AppState, Effect, Pending, Phase, Place, Selected, Spoken, Stage, WelcomeStep};
 use crate::backend::BackendMessage;
-use crate::intent::{Intent, Panel};
+use crate::intent::{Intent, JoinKey, Panel};
 use crate::text::{Text, displayable};
 
 impl AppState {
@@ -91,6 +91,16 @@ impl AppState {
             Event::KnockEnded { room, device } => {
                 if let Some(room) = self.room_mut(room) {
                     room.knocks.retain(|knock| knock.device != device);
+                }
+            }
+            Event::SpokenFailed { room, number, failures } => {
+                if let Some(spoken) = self.spoken_mut(room, number) {
+                    spoken.failures = failures;
+                }
+            }
+            Event::SpokenEnded { room, number, end } => {
+                if let Some(spoken) = self.spoken_mut(room, number) {
+                    spoken.end = Some(end);
                 }
             }
             Event::MemberJoined { room, name, .. } => self.say_in_room("toast-member-joined", &name, room),
@@ -196,11 +206,19 @@ impl AppState {
             }
             (Pending::Join, Reply::Joining { joining }) => {
                 self.dialog = None;
-                if !self.joins.iter().any(|join| join_room(join) == joining) {
-                    self.joins.push(JoinView::Searching { room: joining, tried: Default::default() });
+                self.begin_join(JoinView::Searching { room: joining, tried: Default::default() });
+            }
+            (Pending::Join, Reply::Hearing { hearing }) => {
+                self.dialog = None;
+                // There is one at a time.
+                self.joins.retain(|join| !matches!(join, JoinView::Hearing { .. }));
+                self.begin_join(JoinView::Hearing { number: hearing, tried: Default::default() });
+            }
+            (Pending::Speak { room }, Reply::Spoken { spoken }) => {
+                self.invitation.speaking = false;
+                if spoken.room == room {
+                    self.invitation.spoken = Some(Spoken { view: spoken, failures: 0, end: None });
                 }
-                self.place = Place::Rooms;
-                self.selected = Some(Selected::Join(joining));
             }
             // The link was a team's.
             (Pending::Join, Reply::Team { team }) => {
@@ -279,6 +297,7 @@ impl AppState {
                 }
             }
             Pending::Invite { .. } => self.invitation.busy = false,
+            Pending::Speak { .. } => self.invitation.speaking = false,
             Pending::Preview => {
                 let (sentence, detail) = self.sentence(&error.code, &error.message);
                 if let Place::Lobby(lobby) = &mut self.place {
@@ -354,16 +373,30 @@ impl AppState {
         }
     }
 
+    fn spoken_mut(&mut self, room: RoomId, number: u32) -> Option<&mut Spoken> {
+        self.invitation.spoken.as_mut().filter(|spoken| spoken.view.room == room && spoken.view.number == number)
+    }
+
+    /// Shows a join that has just begun.
+    fn begin_join(&mut self, join: JoinView) {
+        let key = join_key(&join);
+        if !self.joins.iter().any(|known| join_key(known) == key) {
+            self.joins.push(join);
+        }
+        self.place = Place::Rooms;
+        self.selected = Some(Selected::Join(key));
+    }
+
     fn take_join(&mut self, join: JoinView) -> Vec<Effect> {
-        let room = join_room(&join);
-        let was_selected = self.selected == Some(Selected::Join(room));
-        if let JoinView::Joined { .. } = join {
-            self.joins.retain(|known| join_room(known) != room);
+        let key = join_key(&join);
+        let was_selected = self.selected == Some(Selected::Join(key));
+        if let JoinView::Joined { room } | JoinView::Heard { room, .. } = join {
+            self.joins.retain(|known| join_key(known) != key);
             let name = self.room_name(room);
             self.toasts.push(Tone::Good, self.text.f("toast-joined", &[("room", name.into())]), None, None, self.now_ms);
             return if was_selected || self.selected.is_none() { self.select_room(room) } else { Vec::new() };
         }
-        if let Some(known) = self.joins.iter_mut().find(|known| join_room(known) == room) {
+        if let Some(known) = self.joins.iter_mut().find(|known| join_key(known) == key) {
             *known = join;
         } else {
             self.joins.push(join);
@@ -535,12 +568,15 @@ impl AppState {
     }
 }
 
-/// The room that a join is for.
-pub(crate) fn join_room(join: &JoinView) -> RoomId {
+/// Which join it is.
+pub(crate) fn join_key(join: &JoinView) -> JoinKey {
     match join {
         JoinView::Searching { room, .. }
         | JoinView::Waiting { room, .. }
         | JoinView::Joined { room }
-        | JoinView::Failed { room, .. } => *room,
+        | JoinView::Failed { room, .. } => JoinKey::Room(*room),
+        JoinView::Hearing { number, .. } | JoinView::Heard { number, .. } | JoinView::Unheard { number, .. } => {
+            JoinKey::Spoken(*number)
+        }
     }
 }

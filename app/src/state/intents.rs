@@ -5,7 +5,6 @@ mod chat;
 
 use conclave_node::command::{Command, HostAsk};
 use conclave_node::config::Protection;
-use conclave_protocol::id::RoomId;
 use conclave_protocol::link::Link;
 
 use super::dialog::{Dialog, JoinForm, NewRoom};
@@ -14,7 +13,7 @@ use super::toast::Tone;
 use super::{AppState, Effect, Pending, Phase, Place, Selected, WelcomeStep};
 use crate::backend::OpenRequest;
 use crate::intent::board::BoardIntent;
-use crate::intent::{Confirm, Intent, Panel, ProtectionChoice};
+use crate::intent::{Confirm, Intent, JoinKey, Panel, ProtectionChoice};
 use crate::text::{Language, Text, displayable};
 
 /// A passphrase shorter than this is not taken, in characters.
@@ -149,8 +148,8 @@ impl AppState {
                 }
                 return effects;
             }
-            Intent::SelectJoin(room) => {
-                self.selected = Some(Selected::Join(room));
+            Intent::SelectJoin(key) => {
+                self.selected = Some(Selected::Join(key));
                 self.place = Place::Rooms;
             }
             Intent::ShowNewRoom => {
@@ -197,11 +196,14 @@ impl AppState {
                     return vec![Effect::Send(command, Pending::Join)];
                 }
             }
-            Intent::CancelJoin(room) => {
-                self.drop_join(room);
-                return plain(Command::RoomJoinCancel { room });
+            Intent::CancelJoin(key) => {
+                self.drop_join(key);
+                return plain(match key {
+                    JoinKey::Room(room) => Command::RoomJoinCancel { room },
+                    JoinKey::Spoken(_) => Command::RoomHearCancel {},
+                });
             }
-            Intent::DismissJoin(room) => self.drop_join(room),
+            Intent::DismissJoin(key) => self.drop_join(key),
             Intent::File(intent) => return self.handle_file(intent),
             Intent::OpenPanel(panel) => {
                 self.panel = panel;
@@ -250,6 +252,12 @@ impl AppState {
                 };
                 return vec![Effect::Send(command, Pending::Invite { room })];
             }
+            Intent::Speak(room) => {
+                self.invitation.speaking = true;
+                let role = self.invitation.choice.role;
+                return vec![Effect::Send(Command::RoomSpeak { room, role }, Pending::Speak { room })];
+            }
+            Intent::StopSpeaking { room, number } => return plain(Command::RoomSpeakEnd { room, number }),
             Intent::CloseInvite { room, invite } => {
                 // What was just made may be the one.
                 self.invitation.made = None;
@@ -319,9 +327,9 @@ impl AppState {
         }
     }
 
-    fn drop_join(&mut self, room: RoomId) {
-        self.joins.retain(|join| super::events::join_room(join) != room);
-        if self.selected == Some(Selected::Join(room)) {
+    fn drop_join(&mut self, key: JoinKey) {
+        self.joins.retain(|join| super::events::join_key(join) != key);
+        if self.selected == Some(Selected::Join(key)) {
             self.selected = None;
         }
     }

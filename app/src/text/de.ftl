@@ -208,6 +208,17 @@ invite-terms =
        *[other] Für bis zu { $uses } Leute, bis { $day }, { $time }.
     }
 invite-open = Links, die noch einlassen
+speak-title = Einen Code sagen
+speak-body = Für jemanden in diesem Netz: Eine Zahl und drei Wörter lassen eine Person ein, ohne Nachfrage.
+speak-make = Code erzeugen
+speak-another = Weiteren Code erzeugen
+speak-stop = Code zurücknehmen
+speak-until = Bis { $time }.
+speak-failed = Bis { $time }. Falsche Wörter: { $count } von 3.
+speak-used = Jemand ist mit diesem Code hereingekommen.
+speak-expired = Die zehn Minuten sind um.
+speak-burnt = Dreimal waren die Wörter falsch: Der Code lässt niemanden mehr ein.
+speak-withdrawn = Der Code wurde zurückgenommen.
 invite-open-terms = { $name }: { $terms }
 invite-close = Link schließen
 invite-careful = Wer den Link hat, kann anklopfen. Schicke ihn nur denen, die du meinst.
@@ -223,12 +234,15 @@ new-room-history-more = Sie sehen, was vor ihrem Kommen geschrieben wurde.
 new-room-create = Raum anlegen
 
 # Beitreten
-join-body = Füge die Einladung ein, die du bekommen hast.
-join-link = Einladungslink
+join-body = Fügen Sie die Einladung ein, die Sie bekommen haben, oder tippen Sie den Code, der Ihnen gesagt wurde.
+join-link = Einladungslink oder Code
+join-link-hint = conclave://join/1#… oder 42 apple river stone
 join-address = Adresse (freiwillig)
 join-address-hint = 192.168.1.20:7401
 join-address-note = Nur wenn der Raum nicht von selbst gefunden wird.
 join-act = Beitreten
+join-spoken-name = wer Code { $number } gesagt hat
+join-spoken-searching = Jedes Conclave in diesem Netz wird nach diesem Code gefragt, solange du wartest.
 join-cancel = Nicht weiter versuchen
 join-another = Anderen Link versuchen
 join-invited = Du bist zu „{ $room }“ eingeladen.
@@ -426,6 +440,7 @@ error-refused = Ein Admin des Raums hat abgelehnt.
 error-already-member = Du bist schon in diesem Raum.
 error-nobody-found = Niemand aus diesem Raum war zu finden.
 error-peer-version = Die Gegenseite hat eine andere Version von Conclave. Beide sollten aktualisieren.
+error-code-wrong = Die Wörter passen nicht zum Code. Frag noch einmal danach.
 error-code-mismatch = Die Schlüssel sind auf beiden Seiten nicht dieselben. Entweder gehört der Code jemand anderem, oder jemand steht zwischen euch: Vertraue dem nicht.
 error-call-full = Dieser Anruf ist voll: Acht Leute sind darin.
 error-not-in-call = Du bist in keinem Anruf.

@@ -208,6 +208,17 @@ invite-terms =
        *[other] For up to { $uses } people, until { $day }, { $time }.
     }
 invite-open = Links that let people in
+speak-title = Say a code
+speak-body = For somebody on this network: a number and three words let one person in, without asking.
+speak-make = Make a code
+speak-another = Make another code
+speak-stop = Take the code back
+speak-until = Until { $time }.
+speak-failed = Until { $time }. Wrong words: { $count } of 3.
+speak-used = Somebody came in by this code.
+speak-expired = The ten minutes are over.
+speak-burnt = Three times the words were wrong: the code lets nobody in any more.
+speak-withdrawn = The code was taken back.
 invite-open-terms = { $name }: { $terms }
 invite-close = Close link
 invite-careful = Whoever has the link can knock. Send it only to those you mean.
@@ -223,12 +234,15 @@ new-room-history-more = They see what was written before they came.
 new-room-create = Create room
 
 # Joining
-join-body = Paste the invitation that you were given.
-join-link = Invitation link
+join-body = Paste the invitation that you were given, or type the code that somebody said to you.
+join-link = Invitation link or code
+join-link-hint = conclave://join/1#…, or 42 apple river stone
 join-address = Address (optional)
 join-address-hint = 192.168.1.20:7401
 join-address-note = Only if the room is not found by itself.
 join-act = Join
+join-spoken-name = whoever said code { $number }
+join-spoken-searching = It asks every Conclave on this network for this code, and keeps trying as long as you wait.
 join-cancel = Stop trying
 join-another = Try another link
 join-invited = You are invited to “{ $room }”.
@@ -426,6 +440,7 @@ error-refused = An admin of the room said no.
 error-already-member = You are in this room already.
 error-nobody-found = Nobody of this room could be found.
 error-peer-version = The other side runs another version of Conclave. Both should update.
+error-code-wrong = The words are not those of the code. Ask for them again.
 error-code-mismatch = The keys are not the same on both sides. Either this is another person's code, or someone stands between you: do not trust it.
 error-call-full = This call is full: eight people are in it.
 error-not-in-call = You are not in a call.

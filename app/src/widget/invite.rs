@@ -1,15 +1,15 @@
 //! An invitation: who may come by it, its link to copy, and the same as a QR code.
 
-use conclave_node::view::{RoleView, RoomView};
+use conclave_node::view::{RoleView, RoomView, SpokenEndView};
 use conclave_protocol::id::{OpHash, RoomId};
 use egui::{Color32, CornerRadius, Rect, RichText, ScrollArea, Sense, Ui, Vec2, WidgetInfo, WidgetType, vec2};
 
 use crate::clock::LocalTime;
 use crate::intent::{Intent, InviteChoice};
-use crate::state::AppState;
+use crate::state::{AppState, Spoken};
 use crate::theme::{Palette, Weight, font, space};
 use crate::widget::Draw;
-use crate::widget::controls::{Banner, Button, Tone, banner, muted, section, segmented, switch};
+use crate::widget::controls::{Banner, Button, Tone, banner, card, muted, section, segmented, switch};
 use crate::widget::field;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,18 @@ pub struct InviteView {
     pub link: Option<Link>,
     /// What still lets people in, the newest first.
     pub open: Vec<OpenLink>,
+    pub spoken: Option<SpokenCard>,
+    pub speaking: bool,
+}
+
+/// A code to be said, or what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpokenCard {
+    pub number: u32,
+    pub code: String,
+    /// Until when, or why no more; with how often it failed.
+    pub line: String,
+    pub open: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,13 +65,38 @@ impl InviteView {
                 terms: state.text.f("invite-open-terms", &[("name", name), ("terms", left.into())]),
             }
         });
+        let spoken = state.invitation.spoken.as_ref().filter(|spoken| spoken.view.room == room.room);
         Self {
+            spoken: spoken.map(|spoken| SpokenCard {
+                number: spoken.view.number,
+                code: spoken.view.code.clone(),
+                line: spoken_line(state, spoken),
+                open: spoken.end.is_none(),
+            }),
+            speaking: state.invitation.speaking,
             room: room.room,
             choice: state.invitation.choice,
             allowed: room.my_role >= RoleView::Admin && !room.gone,
             busy: state.invitation.busy,
             link,
             open: open.collect(),
+        }
+    }
+}
+
+fn spoken_line(state: &AppState, spoken: &Spoken) -> String {
+    match spoken.end {
+        Some(SpokenEndView::Used) => state.text.t("speak-used"),
+        Some(SpokenEndView::Expired) => state.text.t("speak-expired"),
+        Some(SpokenEndView::Burnt) => state.text.t("speak-burnt"),
+        Some(SpokenEndView::Withdrawn) => state.text.t("speak-withdrawn"),
+        None => {
+            let at = spoken.view.expires_ms;
+            let until = LocalTime::at(at, (state.launch.local_offset_s)(at)).hh_mm();
+            match spoken.failures {
+                0 => state.text.f("speak-until", &[("time", until.into())]),
+                failures => state.text.f("speak-failed", &[("time", until.into()), ("count", failures.into())]),
+            }
         }
     }
 }
@@ -109,8 +146,39 @@ pub fn invite_ui(ui: &mut Ui, view: &InviteView, draw: &mut Draw<'_>) {
         if Button::new(tone, &label).icon(egui_phosphor::regular::LINK).wide().busy(view.busy).show(ui).clicked() {
             draw.want(Intent::MakeInvite(view.room));
         }
+        speak_ui(ui, view, draw);
         open_ui(ui, view, draw);
     });
+}
+
+/// A code for whoever is within reach, instead of a link.
+fn speak_ui(ui: &mut Ui, view: &InviteView, draw: &mut Draw<'_>) {
+    section(ui, &draw.t("speak-title"));
+    muted(ui, &draw.t("speak-body"));
+    if let Some(spoken) = &view.spoken {
+        if spoken.open {
+            let code = RichText::new(&spoken.code).font(font(22.0, Weight::Semibold));
+            card(ui).show(ui, |ui| {
+                ui.set_width(ui.available_width());
+                ui.vertical_centered(|ui| ui.add(egui::Label::new(code).wrap().selectable(true)));
+            });
+        }
+        muted(ui, &spoken.line);
+    }
+    match &view.spoken {
+        Some(spoken) if spoken.open => {
+            if Button::new(Tone::Secondary, &draw.t("speak-stop")).wide().show(ui).clicked() {
+                draw.want(Intent::StopSpeaking { room: view.room, number: spoken.number });
+            }
+        }
+        _ => {
+            let label = draw.t(if view.spoken.is_some() { "speak-another" } else { "speak-make" });
+            let button = Button::new(Tone::Secondary, &label).icon(egui_phosphor::regular::CHAT_CIRCLE_TEXT);
+            if button.wide().busy(view.speaking).show(ui).clicked() {
+                draw.want(Intent::Speak(view.room));
+            }
+        }
+    }
 }
 
 /// Links that are out, each with what closes it.

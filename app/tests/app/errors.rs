@@ -77,7 +77,7 @@ fn insecure_store_is_chosen_knowingly_and_said_afterwards() {
 fn wrong_link_is_explained_where_it_was_typed() {
     let mut window = Window::lively();
     window.click("Join by link");
-    window.type_into("Invitation link", "not a link");
+    window.type_into("Invitation link or code", "not a link");
     window.press(egui::Key::Enter);
     assert!(window.says("This is not a Conclave invitation."));
     for (code, words) in [

@@ -1,6 +1,6 @@
 //! From the first start to a call and out again.
 
-use conclave::backend::StorePresence;
+use conclave::backend::{KeptBy, StorePresence};
 use conclave::intent::{Intent, Panel};
 use conclave::state::Place;
 use conclave_node::command::Command;
@@ -155,7 +155,10 @@ fn join_by_link_tells_how_far_it_is() {
     let mut launch = crate::window::launch(StorePresence::Present(conclave::backend::KeptBy::Keyring));
     launch.link = Some("conclave://join/1#abc".into());
     let mut window = Window::open_with(World::empty("Mira"), launch);
-    assert!(window.has("Paste the invitation that you were given."), "a link on the command line opens the dialog");
+    assert!(
+        window.has("Paste the invitation that you were given, or type the code that somebody said to you."),
+        "a link on the command line opens the dialog"
+    );
     window.click("Join");
     assert!(window.commands().contains(&Command::RoomJoin { link: "conclave://join/1#abc".into(), address: None }));
     assert!(window.says("no other Conclave is seen on this network"));
@@ -174,6 +177,47 @@ fn join_by_link_tells_how_far_it_is() {
     window.settle();
     assert!(window.has("You are in Choir"));
     assert!(window.state().joins.is_empty());
+}
+
+#[test]
+fn a_code_that_somebody_said_leads_into_the_room() {
+    let mut window = Window::open(World::empty("Mira"), StorePresence::Present(KeptBy::Keyring));
+    window.want(Intent::ShowJoin);
+    window.want(Intent::JoinLink("42 apple river stone".into()));
+    window.want(Intent::Join);
+    window.settle();
+    assert!(window.commands().contains(&Command::RoomJoin { link: "42 apple river stone".into(), address: None }));
+    assert!(window.says("whoever said code"));
+    let error = ErrorView { code: "code_wrong".into(), message: String::new() };
+    window.script.event(Event::JoinProgress { join: JoinView::Unheard { number: 42, error } });
+    window.settle();
+    assert!(window.says("The words are not those of the code."));
+    let room = RoomId([77; 32]);
+    let joined = crate::scripted::room(77, "Choir", &[]);
+    window.script.event(Event::RoomChanged { room: joined });
+    window.script.event(Event::JoinProgress { join: JoinView::Heard { number: 42, room } });
+    window.settle();
+    assert!(window.has("You are in Choir"));
+    assert!(window.state().joins.is_empty());
+}
+
+#[test]
+fn a_code_is_made_said_and_taken_back() {
+    let mut window = Window::lively();
+    let room = RoomId([10; 32]);
+    window.want(Intent::SelectRoom(room));
+    window.want(Intent::OpenPanel(Some(Panel::Invite)));
+    window.settle();
+    window.click("Make a code");
+    assert!(window.says("42 apple river stone"));
+    window.script.event(Event::SpokenFailed { room, number: 42, failures: 2 });
+    window.settle();
+    assert!(window.says("Wrong words"));
+    window.click("Take the code back");
+    assert!(window.commands().contains(&Command::RoomSpeakEnd { room, number: 42 }));
+    window.settle();
+    assert!(window.says("The code was taken back."));
+    assert!(!window.says("42 apple river stone"));
 }
 
 #[test]

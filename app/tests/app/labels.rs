@@ -2,7 +2,7 @@
 
 use conclave::backend::{KeptBy, StorePresence};
 use conclave::intent::board::BoardIntent;
-use conclave::intent::{Confirm, Intent, Panel, ProtectionChoice, SettingsPage};
+use conclave::intent::{Confirm, Intent, JoinKey, Panel, ProtectionChoice, SettingsPage};
 use conclave_node::view::*;
 use conclave_protocol::id::{DeviceId, RoomId};
 use egui::accesskit::Role;
@@ -112,16 +112,19 @@ fn every_screen_names_its_controls() {
 #[test]
 fn joins_name_their_controls() {
     let room = RoomId([77; 32]);
-    let error = ErrorView { code: "refused".into(), message: String::new() };
-    for join in [
-        JoinView::Searching { room, tried: lively().diagnosis },
-        JoinView::Waiting { room, code: "12345678".into() },
-        JoinView::Failed { room, error },
+    let error = || ErrorView { code: "refused".into(), message: String::new() };
+    let (by_link, spoken) = (JoinKey::Room(room), JoinKey::Spoken(42));
+    for (key, join) in [
+        (by_link, JoinView::Searching { room, tried: lively().diagnosis }),
+        (by_link, JoinView::Waiting { room, code: "12345678".into() }),
+        (by_link, JoinView::Failed { room, error: error() }),
+        (spoken, JoinView::Hearing { number: 42, tried: lively().diagnosis }),
+        (spoken, JoinView::Unheard { number: 42, error: error() }),
     ] {
         let mut world = lively();
         world.state.joins.push(join);
         let mut window = Window::open(world, StorePresence::Present(KeptBy::Keyring));
-        window.want(Intent::SelectJoin(room));
+        window.want(Intent::SelectJoin(key));
         check(&window, "join");
     }
 }

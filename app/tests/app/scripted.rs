@@ -275,6 +275,19 @@ impl World {
                 let link = format!("conclave://join/1#{}", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ".repeat(7));
                 Reply::Invite { invite: InviteView { room, link, expires_ms: NOW_MS + expires_s * 1000, uses, role } }
             }
+            Command::RoomSpeak { room, role } => {
+                let code = "42 apple river stone".to_owned();
+                Reply::Spoken { spoken: SpokenView { room, number: 42, code, role, expires_ms: NOW_MS + 600_000 } }
+            }
+            Command::RoomSpeakEnd { room, number } => {
+                events.push(Event::SpokenEnded { room, number, end: SpokenEndView::Withdrawn });
+                Reply::Done {}
+            }
+            Command::RoomJoin { link, .. } if link.starts_with("42 ") => {
+                let join = JoinView::Hearing { number: 42, tried: self.diagnosis.clone() };
+                events.push(Event::JoinProgress { join });
+                Reply::Hearing { hearing: 42 }
+            }
             Command::RoomJoin { link, .. } if !link.starts_with("conclave://") => {
                 return Err(CommandError::new(ErrorCode::LinkInvalid, "not a link"));
             }
