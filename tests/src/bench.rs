@@ -85,7 +85,6 @@ impl Rounds {
     }
 
     /// The other program that `name` was measured beside, with its version.
-    #[expect(dead_code, reason = "the families that run beside other programs come next")]
     fn beside(&mut self, name: &'static str, program: impl Into<String>) {
         self.with.insert(name, program.into());
     }
@@ -140,8 +139,14 @@ pub async fn run(family: &str, count: usize) -> Vec<Measure> {
             board::run(&mut rounds);
             board::TARGETS
         }
-        "bootstrap/" => bootstrap::TARGETS,
-        "reach/" => reach::TARGETS,
+        "bootstrap/" => {
+            bootstrap::run(&mut rounds).await;
+            bootstrap::TARGETS
+        }
+        "reach/" => {
+            reach::run(&mut rounds).await;
+            reach::TARGETS
+        }
         "app/" => {
             app::run(&mut rounds);
             app::TARGETS

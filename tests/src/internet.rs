@@ -101,6 +101,32 @@ impl Internet {
         PeerOptions { wrapper, ..PeerOptions::named(name) }
     }
 
+    /// Pulls the cable between a home and the rest of the internet, or puts it back.
+    pub fn set_cable(&self, home: usize, plugged: bool) -> Result<()> {
+        run("ip", &["-n", &self.space("s"), "link", "set", &format!("p{home}"), if plugged { "up" } else { "down" }])?;
+        Ok(())
+    }
+
+    /// A provider gives a home another address: the host sees nothing of it, but every mapping of its NAT is gone.
+    pub fn change_outer_address(&self, home: usize, address: &str) -> Result<()> {
+        let router = self.space(&format!("r{home}"));
+        run("ip", &["-n", &router, "addr", "flush", "dev", "wan"])?;
+        run("ip", &["-n", &router, "addr", "add", &format!("{address}/24"), "dev", "wan"])?;
+        // Masquerading forgets what went by an address that its interface has no more when that goes down (nft's documentation of it).
+        run("ip", &["-n", &router, "link", "set", "wan", "down"])?;
+        run("ip", &["-n", &router, "link", "set", "wan", "up"])?;
+        Ok(())
+    }
+
+    /// The host of a home gets another address, as one that goes from a cable to a wireless network does.
+    pub fn change_inner_address(&self, home: usize, address: &str) -> Result<()> {
+        let host = self.host(home);
+        run("ip", &["-n", &host, "addr", "flush", "dev", "eth0"])?;
+        run("ip", &["-n", &host, "addr", "add", &format!("{address}/24"), "dev", "eth0"])?;
+        run("ip", &["-n", &host, "route", "add", "default", "via", "192.168.1.1"])?;
+        Ok(())
+    }
+
     /// Sets up and starts the team's node.
     pub fn node(&self) -> Result<BootstrapNode> {
         BootstrapNode::start(&self.space("n"))
@@ -129,13 +155,24 @@ impl BootstrapNode {
         let dir = tempfile::tempdir()?;
         let init = ["init", "--team", "Field office", "--url", &format!("https://{NODE}:7480"), "--external", NODE];
         anyhow::ensure!(command(space, dir.path())?.args(init).stdout(Stdio::null()).status()?.success(), "init failed");
-        let log = std::fs::File::create(dir.path().join("log"))?;
-        let mut child = command(space, dir.path())?.arg("run").stdout(Stdio::piped()).stderr(log).spawn()?;
+        let child = Self::run(space, dir.path())?;
+        Ok(Self { dir, space: space.to_owned(), child })
+    }
+
+    fn run(space: &str, dir: &Path) -> Result<Child> {
+        let log = std::fs::File::options().create(true).append(true).open(dir.join("log"))?;
+        let mut child = command(space, dir)?.arg("run").stdout(Stdio::piped()).stderr(log).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
         let ready: Value = serde_json::from_str(&line).with_context(|| format!("not ready: {line}"))?;
         anyhow::ensure!(ready["event"] == "ready", "{line}");
-        Ok(Self { dir, space: space.to_owned(), child })
+        Ok(child)
+    }
+
+    /// After it was killed.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.child = Self::run(&self.space, self.dir.path())?;
+        Ok(())
     }
 
     /// A link by which one person joins the team.

@@ -15,6 +15,8 @@ mod devices;
 mod files;
 #[path = "scenarios/networks.rs"]
 mod networks;
+#[path = "scenarios/outages.rs"]
+mod outages;
 #[path = "scenarios/reach.rs"]
 mod reach;
 #[path = "scenarios/rooms.rs"]

@@ -192,7 +192,14 @@ async fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(&config.data.dir)?;
     for file in FILES.into_iter().chain([DATABASE]) {
         if from.join(file).exists() {
-            fs::copy(from.join(file), config.data.dir.join(file)).with_context(|| file.to_owned())?;
+            let to = config.data.dir.join(file);
+            fs::copy(from.join(file), &to).with_context(|| file.to_owned())?;
+            // However the backup was kept: these are its owner's alone.
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt;
+                fs::set_permissions(&to, fs::Permissions::from_mode(0o600))?;
+            }
         }
     }
     let store = Store::open(&config.database_url()).await?;

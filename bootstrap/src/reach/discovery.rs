@@ -36,6 +36,9 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// How often it is looked whether another replica changed who is a member.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// Members are read no more often than this, whatever is said: a team that grows by thousands at once leaves time for those who are here.
+const READ_AGAIN: Duration = Duration::from_millis(250);
+
 /// The running side.
 pub(crate) struct Reach {
     /// Multiaddrs with `/p2p/…`, as members are told.
@@ -76,6 +79,7 @@ pub(crate) fn start(seed: &[u8; 32], config: &config::Reach, store: Store, metri
         changes,
         fixed: !external.is_empty(),
         seen: None,
+        read: Instant::now(),
     };
     Ok(Reach { addresses, changed, task: tokio::spawn(task.run()) })
 }
@@ -115,8 +119,9 @@ struct Task {
     changes: mpsc::Receiver<()>,
     /// The addresses are given and not found out.
     fixed: bool,
-    /// Where the chain of registrations stood when members were last read.
+    /// Where the chain of registrations stood when members were last read, and when that was.
     seen: Option<u64>,
+    read: Instant,
 }
 
 impl Task {
@@ -132,7 +137,10 @@ impl Task {
                     self.read_members().await;
                 }
                 change = self.changes.recv() => match change {
-                    Some(()) => self.read_members().await,
+                    Some(()) => match READ_AGAIN.checked_sub(self.read.elapsed()) {
+                        Some(rest) => look.reset_after(rest),
+                        None => self.read_members().await,
+                    },
                     // The server is gone.
                     None => return,
                 },
@@ -141,6 +149,7 @@ impl Task {
     }
 
     async fn read_members(&mut self) {
+        self.read = Instant::now();
         let read = async {
             let head = self.store.chain_head().await?.seq;
             if self.seen == Some(head) {

@@ -2,7 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 
 use conclave_bootstrap_api::{JwkSet, Key, KeySet, TeamInfo, sign_key_set, thumbprint};
 use data_encoding::BASE64URL_NOPAD;
@@ -10,6 +12,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use libp2p::Multiaddr;
 use reqwest::Client;
 use serde_json::{Value, json};
+use sqlx::Connection;
 use tempfile::TempDir;
 
 use crate::command::PROGRAM;
@@ -113,7 +116,7 @@ impl Program {
         for n in 0..count {
             // The node limits logins for a name; its clock is not ours to turn, so the count of attempts is forgotten.
             if n % 5 == 0 {
-                self.sql("DELETE FROM attempts");
+                self.sql("DELETE FROM attempts").await;
             }
             let device = Person { device: Person::new("x").device, ..person.clone() };
             let reply = device.login_by_password(self, root, "correct horse").await.unwrap().unwrap();
@@ -136,15 +139,23 @@ impl Program {
         let keys = [Key(key.verifying_key().to_bytes()), set.keys[0].x];
         let set = sign_key_set(&known.iss, &known.team, known.serial + 1, &keys, &root).unwrap();
         let document = serde_json::to_string(&set).unwrap();
-        self.sql(&format!("INSERT INTO key_sets (serial, document) VALUES ({}, CAST('{document}' AS BLOB))", known.serial + 1));
+        self.sql(&format!("INSERT INTO key_sets (serial, document) VALUES ({}, CAST('{document}' AS BLOB))", known.serial + 1))
+            .await;
         key
     }
 
-    fn sql(&self, statement: &str) {
-        let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=10); c.execute(sys.argv[2]); c.commit()";
-        let database = self.dir.path().join("bootstrap-data/bootstrap.db");
-        assert!(Command::new("python3").args(["-c", script]).arg(database).arg(statement).status().unwrap().success());
+    async fn sql(&self, statement: &str) {
+        sql(&self.dir.path().join("bootstrap-data/bootstrap.db"), statement).await;
     }
+}
+
+/// Changes a database behind a node's back.
+pub(crate) async fn sql(database: &Path, statements: &str) {
+    static DRIVERS: Once = Once::new();
+    DRIVERS.call_once(sqlx::any::install_default_drivers);
+    let mut connection = sqlx::AnyConnection::connect(&format!("sqlite:{}?mode=rwc", database.display())).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 /// The claims of a token, unchecked.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{output, said};
+use crate::program::sql;
 
 /// A folder for each schema that was ever released, named by its last migration.
 fn released() -> Vec<PathBuf> {
@@ -14,29 +15,26 @@ fn released() -> Vec<PathBuf> {
 }
 
 /// Puts the database of a release where a node looks for it.
-fn restored(release: &Path) -> tempfile::TempDir {
+async fn restored(release: &Path) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let kept = dir.path().join("kept");
     std::fs::create_dir(&kept).unwrap();
     for file in ["master.key", "peer.key"] {
         std::fs::copy(release.join(file), kept.join(file)).unwrap();
     }
-    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[2]); c.executescript(open(sys.argv[1]).read()); c.commit()";
-    let mut made = Command::new("python3");
-    made.args(["-c", script]).arg(release.join("bootstrap.sql")).arg(kept.join("bootstrap.db"));
-    assert!(made.status().unwrap().success());
+    sql(&kept.join("bootstrap.db"), &std::fs::read_to_string(release.join("bootstrap.sql")).unwrap()).await;
     std::fs::copy(release.join("bootstrap.toml"), dir.path().join("bootstrap.toml")).unwrap();
     std::fs::copy(release.join("team-root.key"), dir.path().join("team-root.key")).unwrap();
     said(dir.path(), &["restore", "kept"]);
     dir
 }
 
-#[test]
-fn the_database_of_every_release_is_brought_up_to_date() {
+#[tokio::test]
+async fn the_database_of_every_release_is_brought_up_to_date() {
     let latest = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite")).unwrap().count();
     assert_eq!(released().len(), latest, "each schema has a database that its release left");
     for release in released() {
-        let dir = restored(&release);
+        let dir = restored(&release).await;
         let at = dir.path();
         assert_eq!(said(at, &["user", "list"]), "Ada\tactive\t2 devices\nBob\tdisabled\t1 devices\n", "{}", release.display());
         // What was sealed then is opened now, and what is written is read again.
@@ -47,13 +45,11 @@ fn the_database_of_every_release_is_brought_up_to_date() {
     }
 }
 
-#[test]
-fn a_database_of_a_newer_program_is_left_alone() {
-    let dir = restored(&released()[0]);
-    let database = dir.path().join("bootstrap-data/bootstrap.db");
-    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
-                  c.execute(\"INSERT INTO _sqlx_migrations SELECT 9999, 'later', installed_on, 1, checksum, 0 FROM _sqlx_migrations\"); c.commit()";
-    assert!(Command::new("python3").args(["-c", script]).arg(&database).status().unwrap().success());
+#[tokio::test]
+async fn a_database_of_a_newer_program_is_left_alone() {
+    let dir = restored(&released()[0]).await;
+    let later = "INSERT INTO _sqlx_migrations SELECT 9999, 'later', installed_on, 1, checksum, 0 FROM _sqlx_migrations";
+    sql(&dir.path().join("bootstrap-data/bootstrap.db"), later).await;
     let refused = output(dir.path(), &["user", "list"]);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("9999"), "{refused:?}");
 }

@@ -9,7 +9,7 @@ use conclave_tests::internet::{BootstrapNode, Internet, Nat};
 use conclave_tests::peer::Peer;
 
 /// Two members, each reached through the relay.
-async fn members(internet: &Internet, node: &BootstrapNode) -> [Peer; 2] {
+pub(crate) async fn members(internet: &Internet, node: &BootstrapNode) -> [Peer; 2] {
     let mut people = [Peer::start(internet.peer(1, "Ada")).await.unwrap(), Peer::start(internet.peer(2, "Bob")).await.unwrap()];
     for peer in &mut people {
         let answer = peer.request(Command::TeamRegister { link: node.invite().unwrap(), name: None }).await.unwrap();
@@ -21,7 +21,7 @@ async fn members(internet: &Internet, node: &BootstrapNode) -> [Peer; 2] {
     people
 }
 
-async fn call(people: &mut [Peer; 2]) -> RoomId {
+pub(crate) async fn call(people: &mut [Peer; 2]) -> RoomId {
     let [ada, bob] = people;
     let room = ada.create_room("Kitchen", false).await.unwrap();
     let link = ada.invite(room, 1).await.unwrap();
@@ -50,14 +50,14 @@ async fn sees(peer: &mut Peer, other: DeviceId) {
     peer.wait("a picture", first).await.unwrap();
 }
 
-async fn path(peer: &mut Peer, other: DeviceId) -> Option<String> {
+pub(crate) async fn path(peer: &mut Peer, other: DeviceId) -> Option<String> {
     let answer = peer.request(Command::NetPeers {}).await.unwrap();
     let peers: Vec<PeerView> = serde_json::from_value(answer["peers"].clone()).unwrap();
     peers.into_iter().find(|peer| peer.device == other && peer.connected)?.transport
 }
 
 /// Pictures go on arriving.
-async fn goes_on(peer: &mut Peer, other: DeviceId, more: u64) {
+pub(crate) async fn goes_on(peer: &mut Peer, other: DeviceId, more: u64) {
     let mut from = None;
     peer.wait("the call going on", |event| {
         let Event::CallChanged { call: Some(call) } = event else { return None };
