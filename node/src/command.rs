@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::{
     BoardLiveView, BoardMomentView, BoardPageView, BoardView, DiagnosisView, FileView, InviteView, MediaDeviceView, MessageView,
-    OwnDeviceView, PeerView, ProfileView, RoleView, RoomView, SoundView, SpokenView, StateView, TeamView, VerificationView,
+    OwnDeviceView, PeerView, ProfileView, RoleView, RoomView, ShareContent, SoundView, SpokenView, StateView, TeamView,
+    VerificationView,
 };
 
 /// Please do this.
@@ -281,6 +282,15 @@ pub enum Command {
     CallScreen {
         #[serde(default)]
         source: Option<String>,
+        /// Text, where absent.
+        #[serde(default)]
+        content: Option<ShareContent>,
+        /// Pictures a second at most, 1 to 30; as many as the content may have, where absent.
+        #[serde(default)]
+        fps: Option<u32>,
+        /// Pixels at most, 180 to 2160; likewise.
+        #[serde(default)]
+        height: Option<u32>,
     },
     #[serde(rename = "call.speaker")]
     CallSpeaker { sink: String },

@@ -453,6 +453,17 @@ pub struct LinkStats {
     pub estimate_kbps: f32,
 }
 
+/// What a shared screen shows, and so what it gives up first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShareContent {
+    /// Writing: it stays sharp and gives up rate.
+    #[default]
+    Text,
+    /// A film: it gives up size and goes on moving.
+    Motion,
+}
+
 /// Which stream of a participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

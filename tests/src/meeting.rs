@@ -195,7 +195,8 @@ impl Meeting {
         cleo.request(join(room, "silence", false, "test:640x360@15", "null")).await?;
         first_frame(cleo, ada.device()).await?;
         first_frame(ada, cleo.device()).await?;
-        ada.request(Command::CallScreen { source: Some(format!("x11:{}", display)) }).await?;
+        ada.request(Command::CallScreen { source: Some(format!("x11:{}", display)), content: None, fps: None, height: None })
+            .await?;
         ben.wait("Ada's screen", |event| match event {
             Event::CallFirstFrame { stream: StreamKind::Screen, .. } => Some(()),
             _ => None,

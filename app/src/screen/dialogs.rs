@@ -1,6 +1,6 @@
 //! What stands over the rest: new room, join, what to share, questions before things that cannot be undone, keys, a person's details.
 
-use conclave_node::view::MediaKind;
+use conclave_node::view::{MediaKind, ShareContent};
 use conclave_protocol::id::{DeviceId, RoomId};
 use conclave_protocol::link::Link;
 use egui::{Align, Color32, Frame, Id, Key, Label, Layout, Margin, Modal, Modifiers, RichText, ScrollArea, Ui, vec2};
@@ -11,11 +11,12 @@ use crate::keys;
 use crate::screen::settings::{SettingsView, settings_ui};
 use crate::state::AppState;
 use crate::state::dialog::{Dialog, JoinForm, NewRoom};
+use crate::state::settings::Settings;
 use crate::text::displayable;
 use crate::theme::{Palette, Weight, font, space};
 use crate::widget::Draw;
 use crate::widget::avatar::{Person, avatar};
-use crate::widget::controls::{Banner, Button, IconButton, Tone, action_row, banner, key_cap, muted, section, switch};
+use crate::widget::controls::{Banner, Button, IconButton, Tone, action_row, banner, key_cap, muted, section, segmented, switch};
 use crate::widget::field::{Field, copyable};
 use crate::widget::invite::qr_ui;
 use crate::widget::people::{code_ui, in_lines, role_pill};
@@ -33,7 +34,7 @@ pub enum DialogView {
         board: bool,
         keys: Vec<KeyRow>,
     },
-    Share(Vec<ShareOption>),
+    Share(Vec<ShareOption>, Box<Settings>),
     Confirm(ConfirmView),
     Person(Box<PersonView>),
 }
@@ -99,6 +100,7 @@ impl DialogView {
                         unavailable: device.unavailable.clone(),
                     })
                     .collect(),
+                Box::new(state.settings.clone()),
             ),
             Dialog::Confirm(confirm) => Self::Confirm(confirm_view(state, confirm)),
             Dialog::Person { room, device } => {
@@ -182,7 +184,7 @@ pub fn dialog_ui(ctx: &egui::Context, view: &DialogView, draw: &mut Draw<'_>) {
         DialogView::Join { form, room } => join_ui(ui, form, room.as_deref(), draw),
         DialogView::Settings(view) => settings_ui(ui, view, draw),
         DialogView::Shortcuts { board, keys } => shortcuts_ui(ui, *board, keys, draw),
-        DialogView::Share(options) => share_ui(ui, options, draw),
+        DialogView::Share(options, settings) => share_ui(ui, options, settings, draw),
         DialogView::Confirm(view) => confirm_ui(ui, view, draw),
         DialogView::Person(view) => person_ui(ui, view, draw),
     });
@@ -279,13 +281,14 @@ fn join_ui(ui: &mut Ui, form: &JoinForm, room: Option<&str>, draw: &mut Draw<'_>
     }
 }
 
-fn share_ui(ui: &mut Ui, options: &[ShareOption], draw: &mut Draw<'_>) {
+fn share_ui(ui: &mut Ui, options: &[ShareOption], settings: &Settings, draw: &mut Draw<'_>) {
     head(ui, 460.0, &draw.t("share-title"), Some(&draw.t("share-body")), draw);
     if options.is_empty() {
         banner(ui, Banner::Info, &draw.t("share-none"), None);
         return;
     }
-    ScrollArea::vertical().id_salt("share").max_height(420.0).min_scrolled_height(420.0).auto_shrink([false, true]).show(
+    how_ui(ui, settings, draw);
+    ScrollArea::vertical().id_salt("share").max_height(380.0).min_scrolled_height(380.0).auto_shrink([false, true]).show(
         ui,
         |ui| {
             ui.spacing_mut().item_spacing.y = space::S;
@@ -309,6 +312,32 @@ fn share_ui(ui: &mut Ui, options: &[ShareOption], draw: &mut Draw<'_>) {
             }
         },
     );
+}
+
+/// What it shows, how often and how large, at most.
+fn how_ui(ui: &mut Ui, settings: &Settings, draw: &mut Draw<'_>) {
+    let contents = [(ShareContent::Text, "share-text"), (ShareContent::Motion, "share-motion")];
+    let (rates, heights) = Settings::share_choices(settings.share_content);
+    let rates = rates.map(|fps| (fps, draw.f("share-fps", &[("fps", i64::from(fps).into())])));
+    let heights = heights.map(|height| (height, draw.f("share-height", &[("height", i64::from(height).into())])));
+    let mut chosen = None;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(space::S, space::S);
+        if let Some(content) = segmented(ui, &contents.map(|(content, key)| (content, draw.t(key))), settings.share_content) {
+            chosen = Some(settings.clone().with_share(content));
+        }
+        if let Some(share_fps) = segmented(ui, &rates, settings.share_fps) {
+            chosen = Some(Settings { share_fps, ..settings.clone() });
+        }
+        if let Some(share_height) = segmented(ui, &heights, settings.share_height) {
+            chosen = Some(Settings { share_height, ..settings.clone() });
+        }
+    });
+    let more = if settings.share_content == ShareContent::Text { "share-text-more" } else { "share-motion-more" };
+    muted(ui, &draw.t(more));
+    if let Some(chosen) = chosen {
+        draw.want(Intent::Settings(chosen));
+    }
 }
 
 fn confirm_ui(ui: &mut Ui, view: &ConfirmView, draw: &mut Draw<'_>) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use conclave_node::view::ShareContent;
 use serde::{Deserialize, Serialize};
 
 use crate::keys::Action;
@@ -43,6 +44,10 @@ pub struct Settings {
     pub layout: CallLayout,
     /// Notices of the desktop while the window is not looked at.
     pub notifications: bool,
+    /// How a screen is shared, and the most that is sent of it.
+    pub share_content: ShareContent,
+    pub share_fps: u32,
+    pub share_height: u32,
     /// Keys that are not the usual ones, by the name of the key.
     pub keys: BTreeMap<Action, String>,
 }
@@ -59,12 +64,29 @@ impl Default for Settings {
             speaker: None,
             layout: CallLayout::Grid,
             notifications: true,
+            share_content: ShareContent::Text,
+            share_fps: 15,
+            share_height: 1080,
             keys: BTreeMap::new(),
         }
     }
 }
 
 impl Settings {
+    /// Rates and heights to choose from, the best last.
+    pub fn share_choices(content: ShareContent) -> ([u32; 2], [u32; 2]) {
+        match content {
+            ShareContent::Text => ([5, 15], [720, 1080]),
+            ShareContent::Motion => ([15, 30], [480, 720]),
+        }
+    }
+
+    /// Another content, at its best.
+    pub fn with_share(self, share_content: ShareContent) -> Self {
+        let ([_, share_fps], [_, share_height]) = Self::share_choices(share_content);
+        Self { share_content, share_fps, share_height, ..self }
+    }
+
     pub const TEXT_SCALES: [u16; 5] = [80, 90, 100, 125, 150];
 
     /// From what the node kept; defaults where it is not understood.

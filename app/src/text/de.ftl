@@ -336,6 +336,12 @@ share-body = Alle im Anruf sehen, was du wählst, bis du aufhörst.
 share-screens = Bildschirme
 share-windows = Fenster
 share-choose = Dies teilen
+share-text = Text und Einzelheiten
+share-text-more = Schrift bleibt scharf. Auf schlechter Strecke bewegt sie sich seltener.
+share-motion = Bewegung
+share-motion-more = Filme laufen weiter. Auf schlechter Strecke werden sie kleiner.
+share-fps = { $fps } je Sekunde
+share-height = { $height } Zeilen
 share-none = Auf diesem Rechner gibt es nichts zu teilen, oder er wird noch nicht unterstützt.
 
 # Fragen

@@ -336,6 +336,12 @@ share-body = Everyone in the call sees what you choose until you stop.
 share-screens = Screens
 share-windows = Windows
 share-choose = Share this
+share-text = Text and detail
+share-text-more = Writing stays sharp. On a poor path it moves less often.
+share-motion = Motion
+share-motion-more = Films go on moving. On a poor path they become smaller.
+share-fps = { $fps } a second
+share-height = { $height } lines
 share-none = There is nothing to share on this computer, or this platform is not supported yet.
 
 # Questions

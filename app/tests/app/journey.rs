@@ -117,11 +117,19 @@ fn first_start_to_a_call_and_out_again() {
         !window.commands().iter().any(|command| matches!(command, Command::CallScreen { .. })),
         "nothing is shared without a choice"
     );
+    // What it shows is chosen beside it, and remembered.
+    window.click("Motion");
+    window.click("480 lines");
     window.click("Text Editor — notes.md");
-    assert!(window.commands().contains(&Command::CallScreen { source: Some("x11:window:0x1".into()) }));
+    assert!(window.commands().contains(&Command::CallScreen {
+        source: Some("x11:window:0x1".into()),
+        content: Some(ShareContent::Motion),
+        fps: Some(30),
+        height: Some(480),
+    }));
     assert!(window.says("Your screen"));
     window.click("Stop sharing");
-    assert!(window.commands().contains(&Command::CallScreen { source: None }));
+    assert!(window.commands().contains(&Command::CallScreen { source: None, content: None, fps: None, height: None }));
     window.click("Silence everyone");
     assert!(window.commands().contains(&Command::CallDeafen { on: true }));
     window.click("Record");

@@ -397,7 +397,7 @@ impl World {
                 me.mic = source.or(me.mic.take());
             }),
             Command::CallCamera { source } => self.change_media(events, |me| me.camera = source),
-            Command::CallScreen { source } => self.change_media(events, |me| me.screen = source),
+            Command::CallScreen { source, .. } => self.change_media(events, |me| me.screen = source),
             Command::CallDeafen { on } => self.change_media(events, |me| {
                 me.deafened = on;
                 me.mic_on &= !on;

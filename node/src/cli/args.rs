@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::view::RoleView;
+use crate::view::{RoleView, ShareContent};
 
 /// Rooms, chat and calls between people, without a server. This is the headless node; `conclave` is the window.
 #[derive(Debug, Parser)]
@@ -182,6 +182,15 @@ pub(crate) struct RunArguments {
     /// Shares this screen in the call. There is no default: what is shared is always named.
     #[arg(long, value_name = "SRC", requires = "call")]
     pub(crate) screen: Option<String>,
+    /// What the screen shows: text stays sharp and gives up rate, motion gives up size [default: text].
+    #[arg(long, value_name = "text|motion", requires = "screen", value_parser = share_content)]
+    pub(crate) screen_content: Option<ShareContent>,
+    /// Pictures a second of the screen, at most.
+    #[arg(long, value_name = "1-30", requires = "screen")]
+    pub(crate) screen_fps: Option<u32>,
+    /// Lines of the screen's picture, at most.
+    #[arg(long, value_name = "PIXELS", requires = "screen")]
+    pub(crate) screen_height: Option<u32>,
     /// Records what is received into this directory; the others see that someone records.
     #[arg(long, value_name = "DIR", requires = "call")]
     pub(crate) record: Option<PathBuf>,
@@ -526,6 +535,14 @@ fn parse_seconds(text: &str) -> Result<u64, String> {
     }
 }
 
+fn share_content(text: &str) -> Result<ShareContent, String> {
+    match text {
+        "text" => Ok(ShareContent::Text),
+        "motion" => Ok(ShareContent::Motion),
+        _ => Err("either text or motion".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
@@ -566,6 +583,15 @@ mod tests {
     fn a_passphrase_and_an_insecure_store_exclude_each_other() {
         let error = Arguments::try_parse_from(["conclave-node", "id", "--insecure-store", "--passphrase-file", "f"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn how_a_screen_is_shared_is_said_beside_which() {
+        let run = ["conclave-node", "run", "--call", "--room", "r"];
+        let parse = |more: &[&str]| Arguments::try_parse_from(run.iter().chain(more));
+        assert!(parse(&["--screen", "test", "--screen-content", "motion", "--screen-fps", "15"]).is_ok());
+        assert!(parse(&["--screen-content", "motion"]).is_err());
+        assert!(parse(&["--screen", "test", "--screen-content", "film"]).is_err());
     }
 
     #[test]

@@ -154,10 +154,12 @@ async fn carry_out(node: Node, events: Events, arguments: RunArguments) -> Resul
         Some(room) => room,
         None => only_room(&mut client).await?,
     };
-    let RunArguments { mic, camera, speaker, screen, record, .. } = arguments;
+    let RunArguments { mic, camera, speaker, screen, screen_content, screen_fps, screen_height, record, .. } = arguments;
     client.ask(Command::CallJoin { room, mic_on: mic.is_some(), mic, camera, speaker }).await?;
     if screen.is_some() {
-        client.ask(Command::CallScreen { source: screen }).await?;
+        client
+            .ask(Command::CallScreen { source: screen, content: screen_content, fps: screen_fps, height: screen_height })
+            .await?;
     }
     if record.is_some() {
         client.ask(Command::CallRecord { dir: record }).await?;

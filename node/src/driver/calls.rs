@@ -16,13 +16,14 @@ use conclave_media::video::VideoPreview;
 use conclave_protocol::call::{CallEnd, CallOutput, MAX_PEOPLE};
 use conclave_protocol::id::{CallId, DeviceId, RoomId};
 use conclave_protocol::live::{Departure, LiveFrame, LivePayload, MAX_LIVE_FRAME, MediaState};
+use conclave_protocol::media::pacing::Share;
 use conclave_protocol::media::quality::QualityMeter;
 use conclave_protocol::media::speaker::Speech;
 use conclave_protocol::wire;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-pub(super) use self::devices::{Change, Done, list_devices};
+pub(super) use self::devices::{Change, Done, list_devices, share};
 pub(super) use self::sound::load as load_sound;
 use super::Driver;
 use super::links::{LinkId, LinkKey};
@@ -63,6 +64,8 @@ struct Active {
     room: RoomId,
     mesh: Arc<Mesh>,
     mine: MyMediaView,
+    /// How the own screen is shared, while it is.
+    share: Share,
     people: BTreeMap<DeviceId, Person>,
     tasks: JoinSet<()>,
     /// Who is heard speaking, and whose picture is the large one.

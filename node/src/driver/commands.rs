@@ -102,7 +102,10 @@ impl Driver {
             Command::CallJoin { room, mic, mic_on, camera, speaker } => self.call_join_with(room, (mic, mic_on), camera, speaker),
             Command::CallMic { on, source } => return self.change(Change::Mic { source, on }, Some(reply)),
             Command::CallCamera { source } => return self.change(Change::Camera(source), Some(reply)),
-            Command::CallScreen { source } => return self.change(Change::Screen(source), Some(reply)),
+            Command::CallScreen { source, content, fps, height } => match calls::share(content, fps, height) {
+                Ok(share) => return self.change(Change::Screen(source, share), Some(reply)),
+                Err(error) => Err(error),
+            },
             Command::CallSpeaker { sink } => return self.change(Change::Speaker(sink), Some(reply)),
             Command::CallRecord { dir } => return self.change(Change::Record(dir), Some(reply)),
             Command::MediaDevices {} => return calls::list_devices(reply),

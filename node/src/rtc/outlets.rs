@@ -15,7 +15,7 @@ use conclave_media::source::VideoSource;
 use conclave_media::video::{VideoSender, VideoSettings};
 use conclave_protocol::id::DeviceId;
 use conclave_protocol::media::frame_cipher::Meta;
-use conclave_protocol::media::pacing::{Content, Ladder, Rung};
+use conclave_protocol::media::pacing::{Content, Ladder, Rung, Share};
 use conclave_protocol::media::packetizer::{Packetizer, audio_payload};
 use tokio::sync::mpsc;
 
@@ -44,6 +44,7 @@ pub(super) struct Video {
     pub(super) sender: VideoSender,
     pub(super) gate: KeyframeGate,
     bps: u32,
+    share: Share,
     ladder: Ladder,
     rung: Rung,
 }
@@ -163,18 +164,18 @@ impl Mesh {
     /// # Errors
     /// The source cannot be used; what was sent goes on.
     pub async fn set_camera(&self, source: Option<&str>) -> Result<(), MediaError> {
-        self.set_video(Track::Camera, source).await
+        self.set_video(Track::Camera, source, Share::of(Content::Motion)).await
     }
 
     /// Shares this screen, or ends the share.
     ///
     /// # Errors
     /// As [`Self::set_camera`].
-    pub async fn set_screen(&self, source: Option<&str>) -> Result<(), MediaError> {
-        self.set_video(Track::Screen, source).await
+    pub async fn set_screen(&self, source: Option<&str>, share: Share) -> Result<(), MediaError> {
+        self.set_video(Track::Screen, source, share).await
     }
 
-    async fn set_video(&self, track: Track, source: Option<&str>) -> Result<(), MediaError> {
+    async fn set_video(&self, track: Track, source: Option<&str>, share: Share) -> Result<(), MediaError> {
         let _one = self.changing.lock().await;
         let Some(spec) = source.map(str::to_owned) else {
             let ended = self.place(track, None);
@@ -186,17 +187,21 @@ impl Mesh {
         };
         let opened = blocking(move || if track == Track::Screen { open_screen(&spec) } else { open_video(&spec) }).await?;
         let there = match lock(&self.shared.outlets).video(track) {
-            Some(video) => {
+            Some(video) if video.share == share => {
                 video.sender.replace_source(opened);
                 None
             }
-            None => Some(opened),
+            // An encoder is made for what it is to show.
+            _ => Some(opened),
         };
-        if let Some(opened) = there {
-            let video = self.start_video(track, opened)?;
-            drop(self.place(track, Some(video)));
-        }
-        Ok(())
+        let Some(opened) = there else { return Ok(()) };
+        let video = self.start_video(track, opened, share)?;
+        let before = self.place(track, Some(video));
+        blocking(move || {
+            drop(before);
+            Ok(())
+        })
+        .await
     }
 
     fn place(&self, track: Track, video: Option<Video>) -> Option<Video> {
@@ -208,8 +213,11 @@ impl Mesh {
         }
     }
 
-    fn start_video(&self, track: Track, source: Box<dyn VideoSource>) -> Result<Video, MediaError> {
+    fn start_video(&self, track: Track, source: Box<dyn VideoSource>, share: Share) -> Result<Video, MediaError> {
         let (stream, kind, settings, bps) = match track {
+            Track::Screen if share.content == Content::Motion => {
+                (StreamKind::Screen, MediaKind::Screen, VideoSettings::film(), congestion::SCREEN_BPS.1)
+            }
             Track::Screen => (StreamKind::Screen, MediaKind::Screen, VideoSettings::screen(), congestion::SCREEN_BPS.1),
             _ => (StreamKind::Camera, MediaKind::Camera, VideoSettings::camera(), congestion::CAMERA_BPS.1),
         };
@@ -241,10 +249,11 @@ impl Mesh {
             }
         };
         let preview = self.shared.pictures.get(PictureKey::Own { stream });
-        let settings = VideoSettings { bitrate_bps: bps, ..settings };
+        let ladder = Ladder::within(share);
+        let rung = ladder.rung();
+        let settings = VideoSettings { bitrate_bps: bps, fps: rung.fps, max_height: rung.max_height, ..settings };
         let sender = VideoSender::start(source, settings, on_frame, preview, move |error| fail(&events, kind, &error))?;
-        let ladder = Ladder::new(if track == Track::Screen { Content::Text } else { Content::Motion });
-        Ok(Video { sender, gate: KeyframeGate::default(), bps, rung: ladder.rung(), ladder })
+        Ok(Video { sender, gate: KeyframeGate::default(), bps, share, rung, ladder })
     }
 
     /// Plays what the others say here from now on.

@@ -15,6 +15,7 @@ use conclave_node::rtc::transport::{
 };
 use conclave_node::rtc::webrtc_transport::WebRtcFactory;
 use conclave_node::view::{LinkState, MediaKind, PictureKey, StreamKind};
+use conclave_protocol::media::pacing::{Content, Share};
 use conclave_protocol::negotiation::{DescriptionKind, SignalBody};
 use tokio::sync::mpsc;
 
@@ -54,9 +55,9 @@ async fn two_people_see_and_hear_each_other() {
         assert!(me.pictures.get(PictureKey::Own { stream: StreamKind::Camera }).newer_than(0).is_some());
     }
     // A share begins and ends without anything else being disturbed.
-    a.mesh.set_screen(Some("test:640x360@10")).await.unwrap();
+    a.mesh.set_screen(Some("test:640x360@10"), Share::of(Content::Text)).await.unwrap();
     b.first_frame(a.id, StreamKind::Screen).await;
-    a.mesh.set_screen(None).await.unwrap();
+    a.mesh.set_screen(None, Share::of(Content::Text)).await.unwrap();
     b.mesh.set_peer_streams(a.id, true, false);
     b.until("end of the share", |event| matches!(event, MeshEvent::StreamGone { stream: StreamKind::Screen, .. }).then_some(()))
         .await;

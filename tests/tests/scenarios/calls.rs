@@ -2,7 +2,7 @@
 
 use conclave_node::command::Command;
 use conclave_node::event::Event;
-use conclave_node::view::{CallView, LinkState, ParticipantView, StreamKind};
+use conclave_node::view::{CallView, LinkState, ParticipantView, ShareContent, StreamKind};
 use conclave_protocol::id::{DeviceId, RoomId};
 use conclave_tests::lan::Lan;
 use conclave_tests::meeting::{Meeting, Plan};
@@ -52,12 +52,35 @@ async fn four_people_see_each_other_over_loopback() {
 async fn a_share_needs_a_named_screen_and_a_wrong_one_is_told() {
     let mut ada = loopback("Ada").await;
     let room = ada.create_room("Share", false).await.unwrap();
-    let refused = ada.ask(Command::CallScreen { source: Some("test".into()) }).await.unwrap().unwrap_err();
+    let refused = ada
+        .ask(Command::CallScreen { source: Some("test".into()), content: None, fps: None, height: None })
+        .await
+        .unwrap()
+        .unwrap_err();
     assert_eq!(refused.code, "not_in_call");
     ada.request(join(room, "test:320x180@10")).await.unwrap();
-    let refused = ada.ask(Command::CallScreen { source: Some(String::new()) }).await.unwrap().unwrap_err();
+    for (fps, height) in [(Some(0), None), (Some(31), None), (None, Some(90)), (None, Some(100_000))] {
+        let asked = Command::CallScreen { source: Some("test".into()), content: Some(ShareContent::Motion), fps, height };
+        assert_eq!(ada.ask(asked).await.unwrap().unwrap_err().code, "bad_request");
+    }
+    let film = Command::CallScreen {
+        source: Some("test:640x360@30".into()),
+        content: Some(ShareContent::Motion),
+        fps: Some(20),
+        height: Some(360),
+    };
+    ada.request(film).await.unwrap();
+    let refused = ada
+        .ask(Command::CallScreen { source: Some(String::new()), content: None, fps: None, height: None })
+        .await
+        .unwrap()
+        .unwrap_err();
     assert_eq!(refused.code, "bad_request");
-    let refused = ada.ask(Command::CallScreen { source: Some("x11::987".into()) }).await.unwrap().unwrap_err();
+    let refused = ada
+        .ask(Command::CallScreen { source: Some("x11::987".into()), content: None, fps: None, height: None })
+        .await
+        .unwrap()
+        .unwrap_err();
     assert_eq!(refused.code, "device_failed");
     let refused = ada.ask(Command::CallCamera { source: Some("v4l2:/dev/video99".into()) }).await.unwrap().unwrap_err();
     assert_eq!(refused.code, "device_failed");

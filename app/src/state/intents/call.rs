@@ -115,12 +115,18 @@ impl AppState {
             Intent::ToggleDeafen => return plain(Command::CallDeafen { on: !me.deafened }),
             Intent::Share(source) => {
                 self.dialog = None;
-                return plain(Command::CallScreen { source: Some(source) });
+                let Settings { share_content, share_fps, share_height, .. } = self.settings;
+                return plain(Command::CallScreen {
+                    source: Some(source),
+                    content: Some(share_content),
+                    fps: Some(share_fps),
+                    height: Some(share_height),
+                });
             }
             Intent::StopShare => {
                 self.stage.pinned =
                     self.stage.pinned.filter(|pinned| pinned.device.is_some() || pinned.stream != StreamKind::Screen);
-                return plain(Command::CallScreen { source: None });
+                return plain(Command::CallScreen { source: None, content: None, fps: None, height: None });
             }
             Intent::ToggleRecord if me.recording.is_some() => return plain(Command::CallRecord { dir: None }),
             Intent::ToggleRecord => self.dialog = Some(Dialog::Confirm(Confirm::Record)),

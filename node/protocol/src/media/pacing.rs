@@ -12,6 +12,26 @@ pub enum Content {
     Text,
 }
 
+/// How a screen is shared: what it shows, and the most that is sent of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    pub content: Content,
+    /// Pictures a second.
+    pub fps: u32,
+    /// Pixels.
+    pub height: u32,
+}
+
+impl Share {
+    /// All that a stream of this content may have.
+    pub const fn of(content: Content) -> Self {
+        match content {
+            Content::Motion => Self { content, fps: 30, height: 720 },
+            Content::Text => Self { content, fps: 15, height: 1080 },
+        }
+    }
+}
+
 /// One step: what is sent on a path that carries at least so much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rung {
@@ -63,7 +83,7 @@ const EASY_FOR: Duration = Duration::from_secs(10);
 /// The step of one stream.
 #[derive(Debug, Clone)]
 pub struct Ladder {
-    content: Content,
+    share: Share,
     /// By what the path carries.
     path: usize,
     /// The best that the machine bears.
@@ -76,19 +96,19 @@ pub struct Ladder {
 impl Ladder {
     /// At its best.
     pub fn new(content: Content) -> Self {
-        Self { content, path: 0, machine: 0, better_since: None, busy_since: None, easy_since: None }
+        Self::within(Share::of(content))
+    }
+
+    /// At its best, which is no more than was chosen.
+    pub fn within(share: Share) -> Self {
+        Self { share, path: 0, machine: 0, better_since: None, busy_since: None, easy_since: None }
     }
 
     fn rungs(&self) -> &'static [Rung] {
-        match self.content {
+        match self.share.content {
             Content::Motion => &MOTION,
             Content::Text => &TEXT,
         }
-    }
-
-    /// What is shared is something else from here on.
-    pub fn set_content(&mut self, content: Content) {
-        self.content = content;
     }
 
     /// What this stream may make, in bits a second: down at once, up one step at a time.
@@ -135,6 +155,7 @@ impl Ladder {
     /// What is sent now.
     pub fn rung(&self) -> Rung {
         let rungs = self.rungs();
-        rungs.get(self.path.max(self.machine)).copied().unwrap_or(rung(0, 320, 180, 0))
+        let rung = rungs.get(self.path.max(self.machine)).copied().unwrap_or(rung(0, 320, 180, 0));
+        Rung { max_height: rung.max_height.min(self.share.height), fps: rung.fps.min(self.share.fps), ..rung }
     }
 }

@@ -1,4 +1,4 @@
-use conclave_protocol::media::pacing::{Content, Ladder};
+use conclave_protocol::media::pacing::{Content, Ladder, Share};
 use proptest::prelude::*;
 
 use crate::support::ms;
@@ -31,6 +31,15 @@ fn writing_stays_sharp_and_gives_up_movement() {
     for (bps, fps) in [(2_000_000, 15), (400_000, 8), (250_000, 4), (120_000, 2)] {
         assert_eq!(after(&mut ladder, bps, 0, 200), (1080, fps));
     }
+}
+
+#[test]
+fn a_share_is_never_more_than_was_chosen_and_gives_way_below_it() {
+    let mut ladder = Ladder::within(Share { content: Content::Text, fps: 5, height: 720 });
+    assert_eq!(after(&mut ladder, 2_000_000, 0, 200), (720, 5));
+    assert_eq!(after(&mut ladder, 250_000, 200, 200), (720, 4));
+    let mut ladder = Ladder::within(Share { content: Content::Motion, fps: 60, height: 4_000 });
+    assert_eq!(after(&mut ladder, 2_000_000, 0, 200), (720, 30));
 }
 
 #[test]

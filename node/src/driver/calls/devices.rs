@@ -8,13 +8,14 @@ use conclave_media::device::{self, DeviceKind};
 use conclave_media::error::MediaError;
 use conclave_media::video::VideoPreview;
 use conclave_protocol::id::{CallId, RoomId};
+use conclave_protocol::media::pacing::{Content, Share};
 
 use super::{Answer, not_in_call};
 use crate::command::Reply;
 use crate::driver::Driver;
 use crate::error::{CommandError, ErrorCode};
 use crate::event::Event;
-use crate::view::{MediaDeviceView, MediaKind, PictureKey};
+use crate::view::{MediaDeviceView, MediaKind, PictureKey, ShareContent};
 
 /// Pictures a second, width and height of the preview at most.
 const PREVIEW: (u32, u32, u32) = (30, 1280, 720);
@@ -24,7 +25,7 @@ const PREVIEW: (u32, u32, u32) = (30, 1280, 720);
 pub(in crate::driver) enum Change {
     Mic { source: Option<String>, on: bool },
     Camera(Option<String>),
-    Screen(Option<String>),
+    Screen(Option<String>, Share),
     Speaker(String),
     Record(Option<PathBuf>),
 }
@@ -53,7 +54,7 @@ impl Driver {
             let result = match &change {
                 Change::Mic { source, on } => mesh.set_mic(source.as_deref(), *on).await,
                 Change::Camera(source) => mesh.set_camera(source.as_deref()).await,
-                Change::Screen(source) => mesh.set_screen(source.as_deref()).await,
+                Change::Screen(source, share) => mesh.set_screen(source.as_deref(), *share).await,
                 Change::Speaker(sink) => mesh.set_speaker(sink).await,
                 Change::Record(dir) => mesh.set_recording(dir.clone()).await,
             };
@@ -88,7 +89,7 @@ impl Driver {
                         mine.mic_on = on;
                     }
                     Change::Camera(source) => mine.camera = source,
-                    Change::Screen(source) => mine.screen = source,
+                    Change::Screen(source, share) => (mine.screen, active.share) = (source, share),
                     Change::Speaker(sink) => mine.speaker = Some(sink),
                     Change::Record(dir) => mine.recording = dir.map(|dir| dir.display().to_string()),
                 }
@@ -155,6 +156,24 @@ pub(super) fn media_refused(error: &MediaError) -> CommandError {
         _ => ErrorCode::DeviceFailed,
     };
     CommandError::new(code, error.to_string())
+}
+
+/// How a screen is to be shared, from what was asked for.
+pub(in crate::driver) fn share(
+    content: Option<ShareContent>,
+    fps: Option<u32>,
+    height: Option<u32>,
+) -> Result<Share, CommandError> {
+    let most = Share::of(match content.unwrap_or_default() {
+        ShareContent::Text => Content::Text,
+        ShareContent::Motion => Content::Motion,
+    });
+    let share = Share { fps: fps.unwrap_or(most.fps), height: height.unwrap_or(most.height), ..most };
+    if !(1..=30).contains(&share.fps) || !(180..=2160).contains(&share.height) {
+        let message = "A share has 1 to 30 pictures a second and 180 to 2160 lines.";
+        return Err(CommandError::new(ErrorCode::BadRequest, message));
+    }
+    Ok(share)
 }
 
 /// Answers with what can be chosen here, beside the loop.

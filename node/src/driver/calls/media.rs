@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use conclave_protocol::id::{CallId, RoomId};
 use conclave_protocol::live::LiveFrame;
+use conclave_protocol::media::pacing::{Content, Share};
 use conclave_protocol::media::quality::Measured;
 use conclave_protocol::media::speaker::Speech;
 use conclave_protocol::wire;
@@ -43,6 +44,7 @@ impl Driver {
             room,
             mesh: Arc::new(mesh),
             mine,
+            share: Share::of(Content::Text),
             people: BTreeMap::new(),
             tasks: JoinSet::new(),
             speaking: BTreeSet::new(),
@@ -56,7 +58,7 @@ impl Driver {
 
     /// Two calls became one: the media begin anew under the other id, with the same devices.
     pub(super) fn move_mesh(&mut self, room: RoomId, call: CallId) {
-        let Some(mine) = self.active_in(room).map(|active| active.mine.clone()) else { return };
+        let Some((mine, share)) = self.active_in(room).map(|active| (active.mine.clone(), active.share)) else { return };
         self.end_mesh(room);
         if let Err(error) = self.start_mesh(room, call, MyMediaView { deafened: mine.deafened, ..MyMediaView::default() }) {
             return self.publish(Event::Problem { error: error.into() });
@@ -70,9 +72,10 @@ impl Driver {
         if mine.mic.is_some() {
             self.change(Change::Mic { source: mine.mic, on: mine.mic_on }, None);
         }
-        for change in
-            [mine.camera.map(|source| Change::Camera(Some(source))), mine.screen.map(|source| Change::Screen(Some(source)))]
-        {
+        for change in [
+            mine.camera.map(|source| Change::Camera(Some(source))),
+            mine.screen.map(|source| Change::Screen(Some(source), share)),
+        ] {
             change.into_iter().for_each(|change| self.change(change, None));
         }
         if let Some(dir) = mine.recording {
