@@ -93,6 +93,8 @@ pub struct Turn {
     /// Of a server beside this one (coturn's `static-auth-secret`). Empty: one of our own.
     pub secret: String,
     pub credential_seconds: u64,
+    /// How long an allocation stands, from each refresh on.
+    pub allocation_seconds: u64,
     pub allocations: usize,
     pub allocations_per_user: usize,
     /// Of each allocation and each way.
@@ -156,6 +158,7 @@ impl Default for Turn {
             urls: Vec::new(),
             secret: String::new(),
             credential_seconds: 600,
+            allocation_seconds: 3_600,
             allocations: 200,
             allocations_per_user: 5,
             bytes_per_second: 500_000,
@@ -254,6 +257,9 @@ impl Config {
         if !(30..=600).contains(&self.turn.credential_seconds) {
             return wrong("turn.credential_seconds", "30 to 600 are possible");
         }
+        if !(30..=3_600).contains(&self.turn.allocation_seconds) {
+            return wrong("turn.allocation_seconds", "30 to 3600 are possible");
+        }
         if let Some(bad) = self.turn.lan.iter().find(|text| crate::reach::parse_prefix(text).is_none()) {
             return wrong("turn.lan", &format!("`{bad}` is no prefix such as 10.1.0.0/16"));
         }
@@ -340,6 +346,8 @@ listen = "0.0.0.0:3478"
 urls = []
 secret = ""
 credential_seconds = 600
+# From each refresh on; clients refresh at half of it, with a credential that holds then.
+allocation_seconds = 3600
 allocations = 200
 allocations_per_user = 5
 # Of each allocation and way; of each user in an hour.

@@ -297,6 +297,40 @@ pub struct PeerView {
     pub transport: Option<String>,
     pub addresses: Vec<String>,
     pub rtt_ms: Option<u32>,
+    /// By which way it is reached; none where it is not connected.
+    pub path: Option<PathView>,
+}
+
+/// By which way a device is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PathView {
+    /// At a private address: the same network, or one that is joined to it.
+    Lan,
+    /// At a public address, through routers alone.
+    Direct,
+    /// Through a relay of the team, which sees addresses, sizes and times.
+    Relay,
+}
+
+impl PathView {
+    /// What an address says of the way to it, where no relay is in between.
+    pub fn to(ip: std::net::IpAddr) -> Self {
+        let private = match ip.to_canonical() {
+            std::net::IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback(),
+            std::net::IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
+        };
+        if private { Self::Lan } else { Self::Direct }
+    }
+
+    /// `lan`, `direct` or `relay`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lan => "lan",
+            Self::Direct => "direct",
+            Self::Relay => "relay",
+        }
+    }
 }
 
 /// The team of this device, whose bootstrap node helps it to reach the others.
@@ -451,6 +485,10 @@ pub struct LinkStats {
     pub sent_lost_pct: f32,
     /// What the path to them is thought to carry.
     pub estimate_kbps: f32,
+    /// By which way packets go now; none before it is known.
+    pub path: Option<PathView>,
+    /// Bytes of media that a relay carried to and from them, since they came.
+    pub relayed_bytes: u64,
 }
 
 /// What a shared screen shows, and so what it gives up first.

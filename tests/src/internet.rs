@@ -129,7 +129,12 @@ impl Internet {
 
     /// Sets up and starts the team's node.
     pub fn node(&self) -> Result<BootstrapNode> {
-        BootstrapNode::start(&self.space("n"))
+        self.node_with(&[])
+    }
+
+    /// With these values of its config, as the environment has them (`CONCLAVE_BOOTSTRAP_TURN__…`).
+    pub fn node_with(&self, values: &[(&str, &str)]) -> Result<BootstrapNode> {
+        BootstrapNode::start(&self.space("n"), values)
     }
 }
 
@@ -147,21 +152,26 @@ impl Drop for Internet {
 pub struct BootstrapNode {
     dir: tempfile::TempDir,
     space: String,
+    /// Of its config, over the file.
+    values: Vec<(String, String)>,
     child: Child,
 }
 
 impl BootstrapNode {
-    fn start(space: &str) -> Result<Self> {
+    fn start(space: &str, values: &[(&str, &str)]) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let init = ["init", "--team", "Field office", "--url", &format!("https://{NODE}:7480"), "--external", NODE];
         anyhow::ensure!(command(space, dir.path())?.args(init).stdout(Stdio::null()).status()?.success(), "init failed");
-        let child = Self::run(space, dir.path())?;
-        Ok(Self { dir, space: space.to_owned(), child })
+        let values: Vec<(String, String)> = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let child = Self::run(space, dir.path(), &values)?;
+        Ok(Self { dir, space: space.to_owned(), values, child })
     }
 
-    fn run(space: &str, dir: &Path) -> Result<Child> {
+    fn run(space: &str, dir: &Path, values: &[(String, String)]) -> Result<Child> {
         let log = std::fs::File::options().create(true).append(true).open(dir.join("log"))?;
-        let mut child = command(space, dir)?.arg("run").stdout(Stdio::piped()).stderr(log).spawn()?;
+        let mut run = command(space, dir)?;
+        run.arg("run").envs(values.iter().map(|(name, value)| (name, value)));
+        let mut child = run.stdout(Stdio::piped()).stderr(log).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
         let ready: Value = serde_json::from_str(&line).with_context(|| format!("not ready: {line}"))?;
@@ -171,7 +181,7 @@ impl BootstrapNode {
 
     /// After it was killed.
     pub fn start_again(&mut self) -> Result<()> {
-        self.child = Self::run(&self.space, self.dir.path())?;
+        self.child = Self::run(&self.space, self.dir.path(), &self.values)?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The figures of a call: what flows to and from each person, as lines of text and as curves over two minutes.
 
-use conclave_node::view::{ParticipantView, QualityView};
+use conclave_node::view::{LinkStats, ParticipantView, PathView, QualityView};
 use conclave_protocol::id::DeviceId;
 use egui::{RichText, ScrollArea, Ui};
 use egui_plot::{Line, Plot, PlotPoints};
@@ -36,6 +36,34 @@ pub fn quality_key(quality: QualityView) -> &'static str {
     }
 }
 
+/// By which way packets go, and what a relay carried of them.
+pub fn path_lines(state: &AppState, stats: &LinkStats) -> Vec<String> {
+    let key = stats.path.map(|path| match path {
+        PathView::Lan => "path-lan",
+        PathView::Direct => "path-direct",
+        PathView::Relay => "path-relay",
+    });
+    let mut lines: Vec<String> = key.map(|key| state.text.t(key)).into_iter().collect();
+    if stats.relayed_bytes > 0 {
+        let megabytes = format!("{:.1}", stats.relayed_bytes as f64 / 1e6);
+        lines.push(state.text.f("path-carried", &[("mb", megabytes.into())]));
+    }
+    lines
+}
+
+/// The way to a person, its round trip and what gets lost on it.
+pub fn figure_lines(state: &AppState, stats: &LinkStats) -> Vec<String> {
+    let mut lines = path_lines(state, stats);
+    if lines.is_empty() {
+        return lines;
+    }
+    if let Some(rtt) = stats.rtt_ms {
+        lines.push(state.text.f("tile-rtt", &[("ms", (rtt.round() as i64).into())]));
+    }
+    lines.push(state.text.f("tile-lost", &[("pct", format!("{:.1}", stats.audio_lost_pct).into())]));
+    lines
+}
+
 pub fn figures(state: &AppState) -> Vec<PersonFigures> {
     let Some(call) = &state.call else { return Vec::new() };
     call.people.iter().map(|person| person_figures(state, call.room, person)).collect()
@@ -48,6 +76,7 @@ fn person_figures(state: &AppState, room: conclave_protocol::id::RoomId, person:
         state.text.f(key, &values)
     };
     let mut lines = vec![state.text.f("stats-quality", &[("quality", state.text.t(quality_key(person.quality)).into())])];
+    lines.extend(path_lines(state, stats));
     if let Some(rtt) = stats.rtt_ms {
         lines.push(t("tile-rtt", &[("ms", f64::from(rtt.round()))]));
     }

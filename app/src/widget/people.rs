@@ -11,6 +11,7 @@ use crate::text::displayable;
 use crate::theme::{Palette, Weight, font, space};
 use crate::widget::Draw;
 use crate::widget::avatar::{Person, avatar};
+use crate::widget::call_stats::figure_lines;
 use crate::widget::controls::{Button, IconButton, Tone, muted, pill, place, section};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +90,8 @@ pub struct MemberRow {
     /// May be muted and taken out of the call.
     pub leadable: bool,
     pub hand_up: bool,
+    /// By which way the media of the call go to and from them, and what a relay carried of it.
+    pub path: Vec<String>,
 }
 
 /// A code as it is compared by voice.
@@ -125,6 +128,7 @@ impl PeopleView {
                     volume_pct: heard.map(|heard| (heard.volume * 100.0).round() as u16),
                     leadable: heard.is_some() && can_admit && (member.role < RoleView::Owner || me == RoleView::Owner),
                     hand_up: heard.is_some_and(|heard| heard.hand_ms.is_some()),
+                    path: heard.map(|heard| figure_lines(state, &heard.stats)).unwrap_or_default(),
                 }
             })
             .collect();
@@ -246,7 +250,8 @@ fn member_ui(ui: &mut Ui, room: RoomId, member: &MemberRow, draw: &mut Draw<'_>)
                     glyph,
                     palette.success,
                 );
-                response.on_hover_text(draw.t("people-in-call"));
+                let hint = std::iter::once(draw.t("people-in-call")).chain(member.path.iter().cloned());
+                response.on_hover_text(hint.collect::<Vec<_>>().join("\n"));
             }
             ui.with_layout(Layout::top_down(Align::Min), |ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
@@ -271,7 +276,10 @@ fn member_ui(ui: &mut Ui, room: RoomId, member: &MemberRow, draw: &mut Draw<'_>)
                 } else if member.frozen {
                     ui.label(RichText::new(draw.t("person-frozen")).size(12.0).color(palette.danger));
                 } else {
-                    ui.label(RichText::new(draw.t(role_key(member.role))).size(12.0).color(palette.faint));
+                    let role = draw.t(role_key(member.role));
+                    // By which way, where it is known; the figures are behind the telephone.
+                    let line = member.path.first().map_or(role.clone(), |path| format!("{role} · {path}"));
+                    ui.add(egui::Label::new(RichText::new(line).size(12.0).color(palette.faint)).truncate());
                 }
             });
         });

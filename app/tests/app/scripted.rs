@@ -509,7 +509,15 @@ impl World {
             hand_ms: None,
             volume: 1.0,
             quality: Default::default(),
-            stats: LinkStats { rtt_ms: Some(3.0), received_kbps: 812.0, sent_kbps: 790.0, video_fps: 30.0, ..Default::default() },
+            stats: LinkStats {
+                rtt_ms: Some(3.0),
+                received_kbps: 812.0,
+                sent_kbps: 790.0,
+                video_fps: 30.0,
+                path: Some(PathView::Relay),
+                relayed_bytes: 4_200_000,
+                ..Default::default()
+            },
         }
     }
 }

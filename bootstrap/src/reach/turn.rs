@@ -52,6 +52,7 @@ pub(crate) async fn start(config: &config::Turn, secret: Vec<u8>, metrics: Arc<M
         nonce_key: random()?,
         external: config.external.unwrap_or(address.ip()),
         lan: config.lan.iter().filter_map(|text| parse_prefix(text)).collect(),
+        allocation_ms: config.allocation_seconds.saturating_mul(1_000),
         allocations: config.allocations,
         per_user: config.allocations_per_user,
         bytes_per_second: config.bytes_per_second,

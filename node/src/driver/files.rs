@@ -22,6 +22,7 @@ use crate::event::Event;
 use crate::files::{Ask, FileLink, FilesHandle, Form, News, Progress};
 use crate::net::{FrameReader, FrameWriter, StreamName};
 use crate::store::Batch;
+use crate::view::PathView;
 
 /// Answers of passes over files that are being shared.
 const SHARED: usize = 64;
@@ -120,6 +121,12 @@ impl Driver {
         if (kind::SHARE..=kind::WITHDRAW).contains(&kind) {
             self.files.review(room);
         }
+    }
+
+    /// Little is asked of a member behind a relay, and that last.
+    pub(super) async fn tell_files_of_path(&mut self, device: DeviceId) {
+        let relayed = self.peers.get(&device).is_some_and(|peer| peer.path == Some(PathView::Relay));
+        self.files.ask(Ask::Path { device, relayed }).await;
     }
 
     /// Tells of the files that changed in a turn of the loop.

@@ -5,9 +5,9 @@ use conclave_protocol::id::{DeviceId, RoomId};
 use super::Driver;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::net::NetEvent;
+use crate::net::{NetEvent, address};
 use crate::store::Batch;
-use crate::view::PeerView;
+use crate::view::{PathView, PeerView};
 
 /// Addresses of a member that are kept across runs.
 const MAX_ADDRESSES: usize = 12;
@@ -25,6 +25,7 @@ pub(super) struct PeerState {
     /// The other end of the newest connection.
     pub(super) reached: Option<String>,
     pub(super) rtt_ms: Option<u32>,
+    pub(super) path: Option<PathView>,
 }
 
 impl Driver {
@@ -62,27 +63,33 @@ impl Driver {
                 let Some(peer) = self.peer(device) else { return };
                 peer.connected = true;
                 peer.transport = Some(transport.as_str().to_owned());
+                peer.path = way_to(&address);
                 peer.reached = Some(address.clone());
                 let view = peer_view(device, peer);
                 self.publish(Event::PeerConnected { peer: view });
+                self.tell_files_of_path(device).await;
                 self.wish_links(device);
                 self.handle_neighbour(device).await;
                 self.remember_address(device, address).await;
             }
-            NetEvent::Moved { device, transport, .. } => {
+            NetEvent::Moved { device, transport, address } => {
                 if let Some(peer) = self.peers.get_mut(&device) {
                     peer.transport = Some(transport.as_str().to_owned());
+                    peer.path = way_to(&address);
                 }
+                self.tell_files_of_path(device).await;
             }
             NetEvent::Disconnected { device } => {
                 if let Some(peer) = self.peers.get_mut(&device) {
                     peer.connected = false;
                     peer.transport = None;
+                    peer.path = None;
                     peer.rtt_ms = None;
                     if !peer.discovered {
                         self.peers.remove(&device);
                     }
                 }
+                self.tell_files_of_path(device).await;
                 self.links.unwish(device, None);
                 self.hear_no_more(device);
                 self.publish(Event::PeerLost { device });
@@ -182,6 +189,10 @@ impl Driver {
     }
 }
 
+fn way_to(address: &str) -> Option<PathView> {
+    address::way_to(&address.parse().ok()?)
+}
+
 fn peer_view(device: DeviceId, peer: &PeerState) -> PeerView {
     PeerView {
         device,
@@ -189,5 +200,6 @@ fn peer_view(device: DeviceId, peer: &PeerState) -> PeerView {
         transport: peer.transport.clone(),
         addresses: peer.addresses.clone(),
         rtt_ms: peer.rtt_ms,
+        path: peer.path,
     }
 }

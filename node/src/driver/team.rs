@@ -18,8 +18,10 @@ use crate::team::{self, Actor, Membership, Offer};
 use crate::view::{ErrorView, TeamView};
 
 const NOTE: &str = "team";
-/// How often the node is asked again; credentials for the relay of media end after ten minutes.
+/// How often the node is asked again, and twice in the life of a credential for the relay of media where that is shorter.
 const EVERY: Duration = Duration::from_secs(300);
+/// Whatever life a node gives its credentials, it is not asked more often.
+const LEAST: Duration = Duration::from_secs(5);
 /// After it could not be reached; doubled for each further time.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 
@@ -35,6 +37,8 @@ pub(super) struct Team {
     problem: Option<ErrorView>,
     media_relay: bool,
     failures: u32,
+    /// How often the node is asked while it answers.
+    every: Duration,
     due: Option<Duration>,
     asking: JoinSet<(Result<(Membership, Offer), CommandError>, Option<Answer>)>,
     servers: watch::Sender<Vec<IceServer>>,
@@ -54,6 +58,7 @@ impl Team {
             problem: None,
             media_relay: false,
             failures: 0,
+            every: EVERY,
             asking: JoinSet::new(),
             servers: watch::channel(Vec::new()).0,
             told: None,
@@ -143,7 +148,7 @@ impl Driver {
     pub(super) fn handle_team_tick(&mut self) {
         let (now, now_ms) = (self.now(), self.now_ms());
         let Some(known) = self.team.membership.clone().filter(|_| self.team.due.is_some_and(|due| due <= now)) else { return };
-        self.team.due = Some(now + EVERY);
+        self.team.due = Some(now + self.team.every);
         let actor = self.actor();
         self.team.asking.spawn(async move { (team::refresh(actor, known, now_ms).await, None) });
     }
@@ -158,7 +163,7 @@ impl Driver {
                 if answer.is_none() {
                     self.team.online = error.code != ErrorCode::Unreachable;
                     self.team.problem = Some(view.clone());
-                    let wait = FIRST_WAIT.saturating_mul(1 << self.team.failures.min(7)).min(EVERY);
+                    let wait = FIRST_WAIT.saturating_mul(1 << self.team.failures.min(7)).min(self.team.every);
                     self.team.failures = self.team.failures.saturating_add(1);
                     self.team.due = Some(self.now() + wait);
                     if error.code == ErrorCode::TeamFraud {
@@ -181,12 +186,13 @@ impl Driver {
         }
         let relays: Vec<Multiaddr> = offer.relays.iter().filter_map(|text| text.parse().ok()).collect();
         self.net.set_relays(relays).await.map_err(super::net_refused)?;
+        self.team.every = offer.turn.as_ref().map_or(EVERY, |turn| Duration::from_secs(turn.ttl_s / 2).clamp(LEAST, EVERY));
         let servers = offer.turn.map(|turn| IceServer { urls: turn.urls, username: turn.username, password: turn.password });
         self.team.media_relay = servers.is_some();
         self.team.servers.send_replace(servers.into_iter().collect());
         self.team.membership = Some(membership);
         (self.team.online, self.team.problem, self.team.failures) = (true, None, 0);
-        self.team.due = Some(self.now() + EVERY);
+        self.team.due = Some(self.now() + self.team.every);
         Ok(())
     }
 

@@ -57,6 +57,8 @@ pub(crate) enum Ask {
     End { file: FileId, remove: bool },
     /// Bytes a second, up and down.
     Limits { up: Option<u64>, down: Option<u64> },
+    /// A device is reached by another way than before.
+    Path { device: DeviceId, relayed: bool },
     /// A call is running that must not be hurt: uploads stay below this many bytes a second.
     Call(Option<u64>),
     /// Everything that was written is made sure of; answered when it is.
@@ -128,6 +130,7 @@ pub(crate) fn start(files: PathBuf) -> FilesHandle {
         jobs: Jobs::new(done),
         files: BTreeMap::new(),
         peers: BTreeMap::new(),
+        relayed: BTreeSet::new(),
         slots: Slots::new(),
         up: Limit::new(None, Duration::ZERO),
         call: None,
@@ -172,6 +175,8 @@ struct Engine {
     jobs: Jobs,
     files: BTreeMap<FileId, Entry>,
     peers: BTreeMap<PeerKey, Peer>,
+    /// Devices that are connected through a relay: as many as connections at most.
+    relayed: BTreeSet<DeviceId>,
     slots: Slots<PeerKey>,
     up: Limit,
     /// What a call leaves, and what a person wished.
@@ -254,6 +259,7 @@ impl Engine {
         match ask {
             Ask::Begin { room, file, manifest, kept } => self.begin(room, file, manifest, kept),
             Ask::End { file, remove } => self.end(file, remove),
+            Ask::Path { device, relayed } => self.handle_path(device, relayed),
             Ask::Limits { up, down } => {
                 self.wished_up = up;
                 let now = self.now();

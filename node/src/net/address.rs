@@ -7,6 +7,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 
 use super::TransportName;
+use crate::view::PathView;
 
 /// Longest address taken from a person or a peer, in bytes.
 pub const MAX_ADDRESS_BYTES: usize = 256;
@@ -142,6 +143,14 @@ pub(crate) fn relay_of(address: &Multiaddr) -> Option<PeerId> {
     match address.iter().nth(at.checked_sub(1)?)? {
         Protocol::P2p(relay) => Some(relay),
         _ => None,
+    }
+}
+
+/// By which way the device at the other end of a connection is reached.
+pub(crate) fn way_to(address: &Multiaddr) -> Option<PathView> {
+    match transport_of(address) {
+        Some(TransportName::Relay) => Some(PathView::Relay),
+        _ => ip(address).map(PathView::to),
     }
 }
 

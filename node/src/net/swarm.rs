@@ -457,6 +457,7 @@ impl Task {
                         |path| vec![path.address.to_string()],
                     ),
                     rtt_ms: self.rtt.get(&device).map(|(ms, _)| *ms),
+                    path: path.and_then(|path| address::way_to(&path.address)),
                 }
             })
             .collect()

@@ -151,6 +151,10 @@ impl Attempt {
                         if packets > FLOOD {
                             return Ended::Flood;
                         }
+                        if self.transport.take_servers().await {
+                            self.note(peer, "newer credentials for the relay");
+                            self.machine.handle_negotiation_needed();
+                        }
                         // One handshake a connection: a second one with another certificate is not taken over in silence.
                         if self.transport.remote_fingerprint().await.is_some_and(|seen| Some(seen) != self.handshake) {
                             return Ended::Mismatch(MismatchReason::Handshake);

@@ -16,7 +16,7 @@ use super::queue::PeerQueue;
 use super::receive::{self, Progress, VideoStream, Voice};
 use super::recording::Recording;
 use super::transport::{Transport, TransportConfig};
-use crate::view::{LinkState, LinkStats, PictureKey, StreamKind};
+use crate::view::{LinkState, LinkStats, PathView, PictureKey, StreamKind};
 
 /// Commands that wait for a peer's task: signals for the most part. When it is full, signals are dropped, and asked for again by the
 /// machines of both sides.
@@ -78,6 +78,8 @@ pub(super) struct Figures {
     concealed: u64,
     /// Of connections that are gone.
     lost_before: u64,
+    path: Option<PathView>,
+    relayed: u64,
 }
 
 impl Peer {
@@ -257,6 +259,7 @@ impl Peer {
             lost_before: self.figures.lost_before,
             heard: self.figures.heard,
             concealed: self.figures.concealed,
+            relayed: self.figures.relayed,
             ..Figures::default()
         };
     }
@@ -279,6 +282,13 @@ impl Peer {
         let pictures: u64 = self.streams.iter().map(|stream| stream.progress.pictures.load(Relaxed)).sum();
         let camera_pictures = self.streams.first().map_or(0, |camera| camera.progress.pictures.load(Relaxed));
         let audio = self.voice.stats();
+        let path = transport.path().await;
+        let mut relayed = self.figures.relayed;
+        // A second on both sides of a change counts for the way that it began on.
+        if self.figures.path.or(path) == Some(PathView::Relay) {
+            relayed +=
+                stats.bytes_sent.saturating_sub(self.figures.sent) + stats.bytes_received.saturating_sub(self.figures.received);
+        }
         let heard = audio.played + audio.fec + audio.concealed;
         let told = LinkStats {
             rtt_ms: stats.rtt.map(|rtt| rtt.as_secs_f32() * 1000.0),
@@ -295,6 +305,8 @@ impl Peer {
             ),
             sent_lost_pct: stats.loss_sent * 100.0,
             estimate_kbps: stats.estimate_bps as f32 / 1_000.0,
+            path,
+            relayed_bytes: relayed,
         };
         let lost_before = self.figures.lost_before;
         self.figures = Figures {
@@ -306,6 +318,8 @@ impl Peer {
             heard,
             concealed: audio.concealed,
             lost_before,
+            path,
+            relayed,
         };
         let level = self.shared.level(self.id);
         // A newer one follows in a second: nobody waits for a driver that is busy.

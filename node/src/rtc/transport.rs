@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::certificate::CallCertificate;
+use crate::view::PathView;
 
 /// The three streams of a connection. All are negotiated from the start, so that muting, a camera or a share needs no new offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -189,6 +190,15 @@ pub trait Transport: Send + Sync + 'static {
     /// Asks the peer for a keyframe (RFC 4585 PLI). Does nothing before the first packet of the track.
     async fn request_keyframe(&self, track: Track);
     fn stats(&self) -> TransportStats;
+    /// By which way packets go now; `None` before ICE has chosen.
+    async fn path(&self) -> Option<PathView> {
+        None
+    }
+    /// Takes over what is newer of servers and credentials. True where this side's end of the path is at a relay: a negotiation then
+    /// carries the new credential to it, on the same allocation (RFC 8656, section 7).
+    async fn take_servers(&self) -> bool {
+        false
+    }
     /// Tells the peer and frees the sockets, in about 100 ms at most. Idempotent.
     async fn close(&self);
 }

@@ -17,7 +17,7 @@ use webrtc::peer_connection::{
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender};
 use webrtc_core::media_stream::MediaStreamTrack;
 use webrtc_core::peer_connection::configuration::RTCOfferOptions;
-use webrtc_core::peer_connection::transport::RTCDtlsTransportState;
+use webrtc_core::peer_connection::transport::{RTCDtlsTransportState, RTCIceCandidatePair, RTCIceCandidateType};
 use webrtc_core::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use webrtc_core::rtp;
 use webrtc_core::rtp_transceiver::rtp_sender::{RTCRtpCodingParameters, RTCRtpEncodingParameters};
@@ -29,6 +29,7 @@ use super::transport::{
     Description, DescriptionKind, EVENTS, IncomingRtp, OutgoingRtp, Track, Transport, TransportConfig, TransportError,
     TransportEvent, TransportFactory, TransportState, TransportStats,
 };
+use crate::view::PathView;
 
 /// Host candidates take no time, a server answers within a round trip; what is later follows by itself.
 const GATHERING: Duration = Duration::from_millis(500);
@@ -74,8 +75,7 @@ impl TransportFactory for ServedFactory {
         &self,
         config: TransportConfig,
     ) -> Result<(Arc<dyn Transport>, mpsc::Receiver<TransportEvent>), TransportError> {
-        let servers = self.0.borrow().clone();
-        let (transport, events) = Box::pin(WebRtcTransport::connect_by(config, servers)).await?;
+        let (transport, events) = Box::pin(WebRtcTransport::connect_by(config, self.0.clone())).await?;
         Ok((Arc::new(transport), events))
     }
 }
@@ -88,6 +88,8 @@ pub struct WebRtcTransport {
     counters: Arc<Counters>,
     gathered: watch::Receiver<bool>,
     handler: Arc<Handler>,
+    /// STUN and TURN. Credentials end long before a call does.
+    servers: tokio::sync::Mutex<watch::Receiver<Vec<IceServer>>>,
     closed: AtomicBool,
 }
 
@@ -179,17 +181,14 @@ impl PeerConnectionEventHandler for Handler {
 impl WebRtcTransport {
     /// Binds the sockets and prepares the three tracks. Nothing is sent before a description was applied on both sides.
     pub async fn connect(config: TransportConfig) -> Result<(Self, mpsc::Receiver<TransportEvent>), TransportError> {
-        Self::connect_by(config, Vec::new()).await
+        Self::connect_by(config, watch::channel(Vec::new()).1).await
     }
 
     async fn connect_by(
         config: TransportConfig,
-        servers: Vec<IceServer>,
+        mut served: watch::Receiver<Vec<IceServer>>,
     ) -> Result<(Self, mpsc::Receiver<TransportEvent>), TransportError> {
-        let servers = servers.into_iter();
-        let servers: Vec<RTCIceServer> = servers
-            .map(|server| RTCIceServer { urls: server.urls, username: server.username, credential: server.password })
-            .collect();
+        let servers = ice_servers(&served.borrow_and_update());
         let (events, receiver) = mpsc::channel(EVENTS);
         let (gathered, gathered_receiver) = watch::channel(false);
         let inbound = Arc::new(Inbound { tracks: std::array::from_fn(|_| watch::channel(None).0) });
@@ -232,9 +231,32 @@ impl WebRtcTransport {
             own.push(own_track(connection.as_ref(), track, ssrc, &tag).await?);
         }
         let own: [OwnTrack; 3] = own.try_into().map_err(|_| engine_error("three tracks were not made"))?;
-        let transport =
-            Self { connection, own, inbound, counters, gathered: gathered_receiver, handler, closed: AtomicBool::new(false) };
+        let transport = Self {
+            connection,
+            own,
+            inbound,
+            counters,
+            gathered: gathered_receiver,
+            handler,
+            servers: tokio::sync::Mutex::new(served),
+            closed: AtomicBool::new(false),
+        };
         Ok((transport, receiver))
+    }
+
+    /// The pair that ICE has chosen, and whether the peer's end of it is one that it named as a relay's.
+    async fn pair(&self) -> Option<(RTCIceCandidatePair, bool)> {
+        let dtls = self.own(Track::Audio)?.sender.transport().await.ok()??;
+        let ice = dtls.ice_transport();
+        let pair = ice.get_selected_candidate_pair().await.ok()??;
+        // A peer's relay that was heard before it was named stands as a reflexive address.
+        let remote = pair.remote();
+        let named = ice.get_remote_candidates().await.unwrap_or_default();
+        let relayed = remote.typ == RTCIceCandidateType::Relay
+            || named.iter().any(|other| {
+                other.typ == RTCIceCandidateType::Relay && other.address == remote.address && other.port == remote.port
+            });
+        Some((pair, relayed))
     }
 
     fn own(&self, track: Track) -> Option<&OwnTrack> {
@@ -287,6 +309,11 @@ impl Drop for WebRtcTransport {
             });
         }
     }
+}
+
+fn ice_servers(servers: &[IceServer]) -> Vec<RTCIceServer> {
+    let servers = servers.iter().cloned();
+    servers.map(|server| RTCIceServer { urls: server.urls, username: server.username, credential: server.password }).collect()
 }
 
 fn distinct_ssrcs(random: &[u8; 24]) -> [u32; 3] {
@@ -441,6 +468,33 @@ impl Transport for WebRtcTransport {
 
     fn stats(&self) -> TransportStats {
         self.counters.stats()
+    }
+
+    async fn path(&self) -> Option<PathView> {
+        let (pair, remote_relayed) = self.pair().await?;
+        if remote_relayed || pair.local().typ == RTCIceCandidateType::Relay {
+            return Some(PathView::Relay);
+        }
+        pair.remote().address.parse().ok().map(PathView::to)
+    }
+
+    async fn take_servers(&self) -> bool {
+        let mut served = self.servers.lock().await;
+        if !served.has_changed().unwrap_or(false) {
+            return false;
+        }
+        let servers = ice_servers(&served.borrow_and_update());
+        if servers.is_empty() {
+            // What stands goes on until its credentials end.
+            return false;
+        }
+        let configuration = RTCConfigurationBuilder::default().with_ice_servers(servers).build();
+        if let Err(error) = self.connection.set_configuration(configuration).await {
+            tracing::warn!(%error, "newer credentials for the relay of media were not taken");
+            return false;
+        }
+        // Those of an allocation that carries nothing are of use to the next ICE restart at the earliest.
+        self.pair().await.is_some_and(|(pair, _)| pair.local().typ == RTCIceCandidateType::Relay)
     }
 
     async fn close(&self) {

@@ -3,7 +3,7 @@
 
 use conclave_node::command::Command;
 use conclave_node::event::Event;
-use conclave_node::view::{LinkState, PeerView, StreamKind, TeamView};
+use conclave_node::view::{LinkState, PathView, PeerView, StreamKind, TeamView};
 use conclave_protocol::id::{DeviceId, RoomId};
 use conclave_tests::internet::{BootstrapNode, Internet, Nat};
 use conclave_tests::peer::Peer;
@@ -100,4 +100,42 @@ async fn two_behind_symmetric_nats_hold_a_call_through_turn() {
     assert_eq!(path(ada, bob.device()).await.as_deref(), Some("relay"), "no hole can be punched here");
     ada.drain().unwrap();
     goes_on(ada, bob.device(), 10).await;
+}
+
+/// Credentials of 30 s and allocations of 40 s: what was given at first refreshes the allocation once, after 20 s, and never again, so that it
+/// ends after 60 s. What is asked for in time keeps it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root: make test-full"]
+async fn a_call_through_turn_outlives_its_credentials_and_its_allocation() {
+    let internet = Internet::new(&[Nat::Symmetric, Nat::Symmetric]).unwrap();
+    let short = [("CONCLAVE_BOOTSTRAP_TURN__CREDENTIAL_SECONDS", "30"), ("CONCLAVE_BOOTSTRAP_TURN__ALLOCATION_SECONDS", "40")];
+    let node = internet.node_with(&short).unwrap();
+    let mut people = members(&internet, &node).await;
+    call(&mut people).await;
+    let devices = people.each_ref().map(Peer::device);
+    let mut carried = [0; 2];
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(100);
+    while std::time::Instant::now() < until {
+        for ((peer, other), carried) in people.iter_mut().zip([devices[1], devices[0]]).zip(&mut carried) {
+            *carried = through_the_relay(peer, other, *carried).await;
+        }
+    }
+    for peer in &people {
+        let lost = |event: &Event| match event {
+            Event::CallChanged { call: Some(call) } => call.people.iter().any(|person| person.link == LinkState::Reconnecting),
+            _ => false,
+        };
+        assert!(!peer.events.iter().any(|(_, event)| lost(event)), "{} lost the media", peer.name);
+    }
+}
+
+/// The call goes on, and the relay carries more of it than before.
+async fn through_the_relay(peer: &mut Peer, other: DeviceId, before: u64) -> u64 {
+    peer.wait("media through the relay", |event| {
+        let Event::CallChanged { call: Some(call) } = event else { return None };
+        let stats = call.people.iter().find(|person| person.device == other)?.stats;
+        (stats.path == Some(PathView::Relay) && stats.relayed_bytes > before).then_some(stats.relayed_bytes)
+    })
+    .await
+    .unwrap()
 }

@@ -5,7 +5,7 @@ use conclave_node::view::{CallView, LinkState, ParticipantView, PictureKey, Qual
 use crate::intent::TileKey;
 use crate::state::AppState;
 use crate::widget::avatar::Person;
-use crate::widget::call_stats::quality_key;
+use crate::widget::call_stats::{path_lines, quality_key};
 use crate::widget::video_tile::Tile;
 
 /// Whose tile is the large one: what is pinned, else a share, else who speaks, else the first other.
@@ -57,7 +57,7 @@ fn remote_tile(state: &AppState, room: Option<&RoomView>, view: &ParticipantView
     let quality = (connected && view.quality >= QualityView::Poor).then(|| quality_key(view.quality));
     let trouble = trouble.or(quality).map(|key| state.text.t(key));
     let figures = connected.then(|| {
-        let mut lines = Vec::new();
+        let mut lines = path_lines(state, &view.stats);
         if let Some(rtt) = view.stats.rtt_ms {
             lines.push(state.text.f("tile-rtt", &[("ms", (rtt.round() as i64).into())]));
         }

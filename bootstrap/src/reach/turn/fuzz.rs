@@ -27,6 +27,7 @@ pub(crate) fn relayed(data: &[u8]) -> u64 {
         nonce_key: [7; 32],
         external,
         lan: Vec::new(),
+        allocation_ms: 3_600_000,
         allocations: ALLOCATIONS,
         per_user: 2,
         bytes_per_second: 10_000,

@@ -16,7 +16,6 @@ use super::message::{
 
 const REALM_TEXT: &str = "conclave";
 /// How long an allocation lives without being refreshed. Longer than a credential, so that one outlives it by no more than this.
-const ALLOCATION_MS: u64 = 3_600_000;
 const PERMISSION_MS: u64 = 300_000;
 const CHANNEL_MS: u64 = 600_000;
 const NONCE_MS: u64 = 3_600_000;
@@ -37,6 +36,8 @@ pub(super) struct Rules {
     /// Where relayed addresses are.
     pub(super) external: IpAddr,
     pub(super) lan: Vec<Prefix>,
+    /// From each refresh on.
+    pub(super) allocation_ms: u64,
     pub(super) allocations: usize,
     pub(super) per_user: usize,
     pub(super) bytes_per_second: u64,
@@ -188,9 +189,9 @@ impl Machine {
                     return Some(Output::Close { client: from });
                 }
                 let allocation = self.allocations.get_mut(&from)?;
-                allocation.ends_ms = now_ms + ALLOCATION_MS;
+                allocation.ends_ms = now_ms + self.rules.allocation_ms;
                 (allocation.username, allocation.key) = (username, key);
-                Ok(Writer::new(REFRESH, SUCCESS, message.transaction).put(LIFETIME, &seconds(ALLOCATION_MS)))
+                Ok(Writer::new(REFRESH, SUCCESS, message.transaction).put(LIFETIME, &seconds(self.rules.allocation_ms)))
             }
             CREATE_PERMISSION => self.permit(from, message, now_ms),
             _ => self.bind_channel(from, message, now_ms),
@@ -250,7 +251,7 @@ impl Machine {
         if let Some(known) = self.allocations.get(&from) {
             // The same request once more: its answer was lost.
             return match known.relayed.filter(|_| known.transaction == message.transaction) {
-                Some(relayed) => Ok(Some(allocated(message.transaction, relayed, from))),
+                Some(relayed) => Ok(Some(allocated(message.transaction, relayed, from, self.rules.allocation_ms))),
                 None => Err(437),
             };
         }
@@ -276,7 +277,7 @@ impl Machine {
             key,
             transaction: message.transaction,
             relayed: None,
-            ends_ms: now_ms + ALLOCATION_MS,
+            ends_ms: now_ms + self.rules.allocation_ms,
             permissions: BTreeMap::new(),
             channels: BTreeMap::new(),
             up: full,
@@ -295,7 +296,7 @@ impl Machine {
             Some(port) => {
                 let relayed = SocketAddr::new(external, port);
                 allocation.relayed = Some(relayed);
-                allocated(transaction, relayed, client)
+                allocated(transaction, relayed, client, self.rules.allocation_ms)
             }
             None => {
                 self.allocations.remove(&client);
@@ -446,10 +447,10 @@ impl Machine {
     }
 }
 
-fn allocated(transaction: [u8; 12], relayed: SocketAddr, client: SocketAddr) -> Writer {
+fn allocated(transaction: [u8; 12], relayed: SocketAddr, client: SocketAddr, lifetime_ms: u64) -> Writer {
     Writer::new(ALLOCATE, SUCCESS, transaction)
         .address(XOR_RELAYED_ADDRESS, relayed)
-        .put(LIFETIME, &seconds(ALLOCATION_MS))
+        .put(LIFETIME, &seconds(lifetime_ms))
         .address(XOR_MAPPED_ADDRESS, client)
 }
 

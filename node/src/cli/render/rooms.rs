@@ -224,7 +224,8 @@ pub(crate) fn diagnosis(diagnosis: &DiagnosisView, peers: &[PeerView]) -> String
             let how =
                 if peer.connected { peer.transport.clone().unwrap_or_else(|| "connected".to_owned()) } else { "seen".to_owned() };
             let rtt = peer.rtt_ms.map_or_else(String::new, |rtt| format!("{rtt} ms"));
-            vec![short(&peer.device), how, rtt, peer.addresses.first().map(|address| clean(address)).unwrap_or_default()]
+            let way = peer.path.map_or_else(String::new, |path| path.as_str().to_owned());
+            vec![short(&peer.device), how, way, rtt, peer.addresses.first().map(|address| clean(address)).unwrap_or_default()]
         })
         .collect();
     section(&mut out, "Peers", &peers);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use conclave_protocol::id::FileId;
+use conclave_protocol::id::{DeviceId, FileId};
 use conclave_protocol::swarm::have::Have;
 use conclave_protocol::swarm::slots::Asked;
 use conclave_protocol::swarm::wire::{Control, Held, Why};
@@ -61,6 +61,15 @@ impl Engine {
                     self.peer_gone(key);
                 }
             }
+        }
+    }
+
+    /// Counts from the next Hello on: where a better connection takes the place of one, streams open anew on it.
+    pub(super) fn handle_path(&mut self, device: DeviceId, relayed: bool) {
+        if relayed {
+            self.relayed.insert(device);
+        } else {
+            self.relayed.remove(&device);
         }
     }
 
@@ -135,7 +144,7 @@ impl Engine {
                 }
                 let Some(have) = held.read(chunks) else { return false };
                 match &mut entry.role {
-                    Role::Fetching(fetch) => fetch.download.handle_peer(key.1, have, false, now),
+                    Role::Fetching(fetch) => fetch.download.handle_peer(key.1, have, self.relayed.contains(&key.1), now),
                     Role::Serving { hinter, .. } if wants => hinter.handle_taker(key.1, have, now),
                     _ => {}
                 }

@@ -8,12 +8,15 @@ use super::*;
 const NOW: u64 = 1_800_000_000_000;
 const EXTERNAL: &str = "5.5.5.1";
 
+const ALLOCATION_MS: u64 = 3_600_000;
+
 fn machine() -> Machine {
     Machine::new(Rules {
         secret: b"north".to_vec(),
         nonce_key: [7; 32],
         external: EXTERNAL.parse().unwrap(),
         lan: vec![parse_prefix("10.9.0.0/16").unwrap()],
+        allocation_ms: ALLOCATION_MS,
         allocations: 6,
         per_user: 2,
         bytes_per_second: 10_000,
