@@ -64,6 +64,8 @@ pub struct Measure {
 struct Rounds {
     /// How many are asked for.
     count: usize,
+    /// With what the names begin that are asked for.
+    only: String,
     values: BTreeMap<&'static str, Vec<f64>>,
     failures: BTreeMap<&'static str, String>,
     with: BTreeMap<&'static str, String>,
@@ -71,7 +73,18 @@ struct Rounds {
 
 impl Rounds {
     fn new(count: usize) -> Self {
-        Self { count: count.max(1), values: BTreeMap::new(), failures: BTreeMap::new(), with: BTreeMap::new() }
+        Self {
+            count: count.max(1),
+            only: String::new(),
+            values: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            with: BTreeMap::new(),
+        }
+    }
+
+    /// Whether anything that begins with `name` is asked for.
+    fn wants(&self, name: &str) -> bool {
+        name.starts_with(&self.only) || self.only.starts_with(name)
     }
 
     /// What one round found for `names`, or why it found nothing: then they get no value, whatever the other rounds find.
@@ -118,9 +131,14 @@ fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
-/// Runs one family.
-pub async fn run(family: &str, count: usize) -> Vec<Measure> {
-    let mut rounds = Rounds::new(count);
+/// The work of a measure that runs as a process of its own, on a host of a LAN.
+pub async fn work(words: &[String]) -> Result<()> {
+    files::work(words).await
+}
+
+/// Runs one family. `only`: with what the names of the measures begin that are wanted; others may be left out.
+pub async fn run(family: &str, only: &str, count: usize) -> Vec<Measure> {
+    let mut rounds = Rounds { only: only.to_owned(), ..Rounds::new(count) };
     let targets = match family {
         "meet/" => {
             meet::run(&mut rounds).await;
@@ -134,7 +152,10 @@ pub async fn run(family: &str, count: usize) -> Vec<Measure> {
             call::run(&mut rounds).await;
             call::TARGETS
         }
-        "files/" => files::TARGETS,
+        "files/" => {
+            files::run(&mut rounds).await;
+            files::TARGETS
+        }
         "board/" => {
             board::run(&mut rounds);
             board::TARGETS

@@ -93,13 +93,20 @@ impl Lan {
     /// What a host sends passes a link of this rate with a buffer of 200 ms from here on, as an uplink at home has it; `None` ends it.
     pub fn set_uplink(&self, host: usize, kbit: Option<u32>) -> Result<()> {
         let space = self.host(host);
-        let _ = run("tc", &["-n", &space, "qdisc", "del", "dev", "eth0", "root"]);
-        if let Some(kbit) = kbit {
-            let rate = format!("{kbit}kbit");
-            let arguments = ["-n", &space, "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", &rate, "burst", "4kb"];
-            run("tc", &[&arguments[..], &["latency", "200ms"]].concat())?;
+        match kbit {
+            Some(kbit) => self.set_link(host, &["tbf", "rate", &format!("{kbit}kbit"), "burst", "4kb", "latency", "200ms"]),
+            None => {
+                let _ = run("tc", &["-n", &space, "qdisc", "del", "dev", "eth0", "root"]);
+                Ok(())
+            }
         }
-        Ok(())
+    }
+
+    /// What a host sends passes this queueing discipline of `tc` from here on, for instance `tbf rate 100mbit burst 64kb latency 50ms`.
+    pub fn set_link(&self, host: usize, discipline: &[&str]) -> Result<()> {
+        let space = self.host(host);
+        let _ = run("tc", &["-n", &space, "qdisc", "del", "dev", "eth0", "root"]);
+        run("tc", &[&["-n", &space, "qdisc", "add", "dev", "eth0", "root"], discipline].concat()).map(drop)
     }
 
     /// From here on what a host sends and what it gets is held for so long each way, and up to `jitter_ms` longer. It stays so.

@@ -5,6 +5,7 @@
 pub mod bench;
 pub mod clicks;
 pub mod display;
+pub mod files;
 pub mod internet;
 pub mod lan;
 pub mod meeting;

@@ -76,6 +76,8 @@ pub struct Peer {
     pub events: Vec<(Instant, Event)>,
     passed: usize,
     answers: Vec<Value>,
+    /// How long anything may take; [`PATIENCE`] unless it is known to take longer.
+    pub patience: Duration,
     pub started: Instant,
 }
 
@@ -139,6 +141,7 @@ impl Peer {
             events: Vec::new(),
             passed: 0,
             answers: Vec::new(),
+            patience: PATIENCE,
             started,
         };
         peer.profile = peer
@@ -248,7 +251,7 @@ impl Peer {
             object.insert("id".into(), json!(id));
         }
         self.send_raw(&line.to_string()).await?;
-        let answer = tokio::time::timeout(PATIENCE, async {
+        let answer = tokio::time::timeout(self.patience, async {
             loop {
                 if let Some(at) = self.answers.iter().position(|answer| answer.get("id") == Some(&json!(id))) {
                     return Ok::<Value, anyhow::Error>(self.answers.remove(at));
@@ -275,7 +278,7 @@ impl Peer {
 
     /// Waits for an event that was not passed yet and for which `find` gives something; passes it and all before it.
     pub async fn wait<T>(&mut self, what: &str, mut find: impl FnMut(&Event) -> Option<T>) -> Result<T> {
-        let result = tokio::time::timeout(PATIENCE, async {
+        let result = tokio::time::timeout(self.patience, async {
             loop {
                 while let Some((_, event)) = self.events.get(self.passed) {
                     self.passed += 1;

@@ -12,17 +12,23 @@ struct Args {
     /// Rounds of each measure; the median counts.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// The part of a measure that runs on a host of its own.
+    #[arg(long, hide = true, num_args = 1..)]
+    work: Vec<String>,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
+    if !args.work.is_empty() {
+        return bench::work(&args.work).await;
+    }
     for family in bench::FAMILIES {
         if !family.starts_with(&args.only) && !args.only.starts_with(family) {
             continue;
         }
         eprintln!("measuring {family} …");
-        let measures: Vec<Measure> = bench::run(family, args.rounds).await;
+        let measures: Vec<Measure> = bench::run(family, &args.only, args.rounds).await;
         for measure in measures.iter().filter(|measure| measure.measure.starts_with(&args.only)) {
             println!("{}", serde_json::to_string(measure)?);
         }

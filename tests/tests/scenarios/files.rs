@@ -1,82 +1,19 @@
 //! Files between real peers.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use conclave_node::command::Command;
 use conclave_node::event::Event;
-use conclave_node::view::{FileState, FileView};
-use conclave_protocol::id::{FileId, RoomId};
-use conclave_tests::peer::Peer;
+use conclave_node::view::FileState;
+use conclave_tests::files::{bytes, room_of};
 
 use crate::{loopback, on_loopback};
-
-/// Bytes that do not repeat: a chunk at a wrong place would be seen.
-fn bytes(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut out = Vec::with_capacity(len + 8);
-    while out.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        out.extend(state.to_le_bytes());
-    }
-    out.truncate(len);
-    out
-}
-
-async fn share(peer: &mut Peer, room: RoomId, path: &Path) -> FileView {
-    let answer = peer.request(Command::FileShare { room, path: path.to_owned() }).await.unwrap();
-    serde_json::from_value(answer["file"].clone()).unwrap()
-}
-
-async fn offered(peer: &mut Peer, room: RoomId, file: FileId) {
-    let answer = peer.request(Command::FileList { room }).await.unwrap();
-    let files: Vec<FileView> = serde_json::from_value(answer["files"].clone()).unwrap();
-    if files.iter().any(|view| view.file == file) {
-        return;
-    }
-    peer.wait("the file is offered", |event| {
-        matches!(event, Event::FileChanged { file: view, .. } if view.file == file).then_some(())
-    })
-    .await
-    .unwrap();
-}
-
-async fn get(peer: &mut Peer, room: RoomId, file: FileId, to: &Path) {
-    peer.request(Command::FileGet { room, file, to: Some(to.to_owned()) }).await.unwrap();
-}
-
-async fn until(peer: &mut Peer, file: FileId, what: &str, holds: impl Fn(&FileView) -> bool) -> FileView {
-    peer.wait(what, |event| match event {
-        Event::FileChanged { file: view, .. } if view.file == file && holds(view) => Some(view.clone()),
-        _ => None,
-    })
-    .await
-    .unwrap()
-}
-
-async fn complete(peer: &mut Peer, file: FileId) -> PathBuf {
-    let view =
-        until(peer, file, "the file is complete", |view| matches!(view.state, FileState::Complete | FileState::Stopped)).await;
-    assert_eq!(view.state, FileState::Complete, "{:?}", view.error);
-    PathBuf::from(view.path.unwrap())
-}
-
-async fn room_of(peers: &mut [Peer]) -> RoomId {
-    let (first, rest) = peers.split_first_mut().unwrap();
-    let room = first.create_room("Files", false).await.unwrap();
-    let link = first.invite(room, 9).await.unwrap();
-    for peer in rest {
-        peer.join(&link, None).await.unwrap();
-    }
-    room
-}
 
 #[tokio::test]
 async fn a_shared_file_arrives_whole_and_so_does_a_folder() {
     let dir = tempfile::tempdir().unwrap();
     let mut peers = [loopback("Ada").await, loopback("Bob").await];
-    let room = room_of(&mut peers).await;
+    let room = room_of(&mut peers).await.unwrap();
     let [ada, bob] = &mut peers;
     let content = bytes(3_000_001, 7);
     let source = dir.path().join("report.pdf");
@@ -94,10 +31,10 @@ async fn a_shared_file_arrives_whole_and_so_does_a_folder() {
     // In the way: it is not overwritten.
     std::fs::write(out.join("report.pdf"), b"mine").unwrap();
     for path in [&source, &tree, &dir.path().join("tiny.txt")] {
-        let file = share(ada, room, path).await;
-        offered(bob, room, file.file).await;
-        get(bob, room, file.file, &out).await;
-        let arrived = complete(bob, file.file).await;
+        let file = ada.share_file(room, path).await.unwrap();
+        bob.offered(room, file.file).await.unwrap();
+        bob.get_file(room, file.file, &out).await.unwrap();
+        let arrived = bob.complete_file(file.file).await.unwrap();
         if path == &source {
             assert_eq!(arrived.file_name().unwrap(), "report (1).pdf");
             assert!(std::fs::read(&arrived).unwrap() == content);
@@ -118,23 +55,23 @@ async fn a_shared_file_arrives_whole_and_so_does_a_folder() {
 async fn three_swarm_and_the_sharer_may_leave() {
     let dir = tempfile::tempdir().unwrap();
     let mut peers = [loopback("Ada").await, loopback("Bob").await, loopback("Cy").await];
-    let room = room_of(&mut peers).await;
+    let room = room_of(&mut peers).await.unwrap();
     let [ada, bob, cy] = &mut peers;
     let content = bytes(24 << 20, 3);
     let source = dir.path().join("film.bin");
     std::fs::write(&source, &content).unwrap();
-    let file = share(ada, room, &source).await.file;
+    let file = ada.share_file(room, &source).await.unwrap().file;
     for (peer, name) in [(&mut *bob, "bob"), (&mut *cy, "cy")] {
-        offered(peer, room, file).await;
+        peer.offered(room, file).await.unwrap();
         std::fs::create_dir(dir.path().join(name)).unwrap();
     }
-    get(bob, room, file, &dir.path().join("bob")).await;
-    let arrived = complete(bob, file).await;
+    bob.get_file(room, file, &dir.path().join("bob")).await.unwrap();
+    let arrived = bob.complete_file(file).await.unwrap();
     assert!(std::fs::read(arrived).unwrap() == content);
     // One full copy is elsewhere: nobody needs the sharer any more.
     ada.kill().await.unwrap();
-    get(cy, room, file, &dir.path().join("cy")).await;
-    let arrived = complete(cy, file).await;
+    cy.get_file(room, file, &dir.path().join("cy")).await.unwrap();
+    let arrived = cy.complete_file(file).await.unwrap();
     assert!(std::fs::read(arrived).unwrap() == content);
 }
 
@@ -150,21 +87,21 @@ async fn what_was_fetched_before_a_kill_is_not_fetched_again() {
     let content = bytes(size, 5);
     let source = dir.path().join("film.bin");
     std::fs::write(&source, &content).unwrap();
-    let file = share(&mut ada, room, &source).await.file;
-    offered(&mut bob, room, file).await;
+    let file = ada.share_file(room, &source).await.unwrap().file;
+    bob.offered(room, file).await.unwrap();
     // Slow enough that the kill comes in the middle.
     ada.request(Command::FileLimits { up_kib: Some(6 * 1024), down_kib: None }).await.unwrap();
     let out = dir.path().join("out");
     std::fs::create_dir(&out).unwrap();
-    get(&mut bob, room, file, &out).await;
-    until(&mut bob, file, "half of it", |view| view.done >= (size / 2) as u64).await;
+    bob.get_file(room, file, &out).await.unwrap();
+    bob.wait_file(file, "half of it", |view| view.done >= (size / 2) as u64).await.unwrap();
     bob.kill().await.unwrap();
     ada.request(Command::FileLimits { up_kib: None, down_kib: None }).await.unwrap();
     let mut bob = bob.restart(Some(on_loopback("Bob"))).await.unwrap();
-    let resumed = until(&mut bob, file, "it goes on by itself", |view| view.done > 0).await;
+    let resumed = bob.wait_file(file, "it goes on by itself", |view| view.done > 0).await.unwrap();
     // What is written is made sure of every two seconds: at most that much is missing.
     assert!(resumed.done >= (size / 2) as u64 - (16 << 20), "{} of {size} are left", resumed.done);
-    let arrived = complete(&mut bob, file).await;
+    let arrived = bob.complete_file(file).await.unwrap();
     assert!(std::fs::read(arrived).unwrap() == content);
     let answer = ada.request(Command::FileList { room }).await.unwrap();
     let sent = answer["files"][0]["sent"].as_u64().unwrap();
@@ -181,34 +118,34 @@ async fn what_was_fetched_before_a_kill_is_not_fetched_again() {
 async fn pause_resume_cancel_and_remove_do_what_they_say() {
     let dir = tempfile::tempdir().unwrap();
     let mut peers = [loopback("Ada").await, loopback("Bob").await];
-    let room = room_of(&mut peers).await;
+    let room = room_of(&mut peers).await.unwrap();
     let [ada, bob] = &mut peers;
     let source = dir.path().join("film.bin");
     let content = bytes(12 << 20, 9);
     std::fs::write(&source, &content).unwrap();
-    let file = share(ada, room, &source).await.file;
-    offered(bob, room, file).await;
+    let file = ada.share_file(room, &source).await.unwrap().file;
+    bob.offered(room, file).await.unwrap();
     ada.request(Command::FileLimits { up_kib: Some(2 * 1024), down_kib: None }).await.unwrap();
     let out = dir.path().join("out");
     std::fs::create_dir(&out).unwrap();
-    get(bob, room, file, &out).await;
-    until(bob, file, "some of it", |view| view.done > 1 << 20).await;
+    bob.get_file(room, file, &out).await.unwrap();
+    bob.wait_file(file, "some of it", |view| view.done > 1 << 20).await.unwrap();
     bob.request(Command::FilePause { room, file }).await.unwrap();
-    until(bob, file, "it pauses", |view| view.state == FileState::Paused).await;
+    bob.wait_file(file, "it pauses", |view| view.state == FileState::Paused).await.unwrap();
     ada.request(Command::FileLimits { up_kib: None, down_kib: None }).await.unwrap();
     bob.request(Command::FileResume { room, file }).await.unwrap();
-    let arrived = complete(bob, file).await;
+    let arrived = bob.complete_file(file).await.unwrap();
     assert!(std::fs::read(arrived).unwrap() == content);
 
     let other = dir.path().join("other.bin");
     std::fs::write(&other, bytes(12 << 20, 11)).unwrap();
-    let file = share(ada, room, &other).await.file;
-    offered(bob, room, file).await;
+    let file = ada.share_file(room, &other).await.unwrap().file;
+    bob.offered(room, file).await.unwrap();
     ada.request(Command::FileLimits { up_kib: Some(1024), down_kib: None }).await.unwrap();
-    get(bob, room, file, &out).await;
-    until(bob, file, "some of it", |view| view.done > 0).await;
+    bob.get_file(room, file, &out).await.unwrap();
+    bob.wait_file(file, "some of it", |view| view.done > 0).await.unwrap();
     bob.request(Command::FileCancel { room, file }).await.unwrap();
-    until(bob, file, "it is offered again", |view| view.state == FileState::Offered).await;
+    bob.wait_file(file, "it is offered again", |view| view.state == FileState::Offered).await.unwrap();
     ada.request(Command::FileRemove { room, file }).await.unwrap();
     bob.wait("it is shared no more", |event| {
         matches!(event, Event::FileRemoved { file: gone, .. } if *gone == file).then_some(())
@@ -223,15 +160,15 @@ async fn pause_resume_cancel_and_remove_do_what_they_say() {
 async fn a_file_that_changed_is_stale_and_nothing_of_it_leaves() {
     let dir = tempfile::tempdir().unwrap();
     let mut peers = [loopback("Ada").await, loopback("Bob").await];
-    let room = room_of(&mut peers).await;
+    let room = room_of(&mut peers).await.unwrap();
     let [ada, bob] = &mut peers;
     let source = dir.path().join("draft.bin");
     std::fs::write(&source, bytes(2 << 20, 1)).unwrap();
-    let file = share(ada, room, &source).await.file;
-    offered(bob, room, file).await;
+    let file = ada.share_file(room, &source).await.unwrap().file;
+    bob.offered(room, file).await.unwrap();
     std::fs::write(&source, bytes(2 << 20, 2)).unwrap();
-    get(bob, room, file, dir.path()).await;
-    let view = until(ada, file, "the sharer is told", |view| view.state == FileState::Stopped).await;
+    bob.get_file(room, file, dir.path()).await.unwrap();
+    let view = ada.wait_file(file, "the sharer is told", |view| view.state == FileState::Stopped).await.unwrap();
     assert_eq!(view.error.unwrap().code, "file_stale");
     assert_eq!(view.sent, 0);
 }
@@ -240,21 +177,21 @@ async fn a_file_that_changed_is_stale_and_nothing_of_it_leaves() {
 async fn a_seeder_that_keeps_only_sealed_chunks_serves_them() {
     let dir = tempfile::tempdir().unwrap();
     let mut peers = [loopback("Ada").await, loopback("Bob").await, loopback("Cy").await];
-    let room = room_of(&mut peers).await;
+    let room = room_of(&mut peers).await.unwrap();
     let [ada, bob, cy] = &mut peers;
     let source = dir.path().join("film.bin");
     let content = bytes(5_000_000, 3);
     std::fs::write(&source, &content).unwrap();
-    let file = share(ada, room, &source).await.file;
-    offered(bob, room, file).await;
-    offered(cy, room, file).await;
+    let file = ada.share_file(room, &source).await.unwrap().file;
+    bob.offered(room, file).await.unwrap();
+    cy.offered(room, file).await.unwrap();
     bob.request(Command::FileSeed { room, file }).await.unwrap();
-    let view = until(bob, file, "the chunks are there", |view| view.state == FileState::Sealed).await;
+    let view = bob.wait_file(file, "the chunks are there", |view| view.state == FileState::Sealed).await.unwrap();
     let kept = std::fs::read(view.path.unwrap()).unwrap();
     assert!(!kept.windows(64).any(|window| window == &content[1_000_000..1_000_064]), "what is kept is sealed");
     ada.kill().await.unwrap();
-    get(cy, room, file, dir.path().join("cy").tap_create()).await;
-    let arrived = complete(cy, file).await;
+    cy.get_file(room, file, dir.path().join("cy").tap_create()).await.unwrap();
+    let arrived = cy.complete_file(file).await.unwrap();
     assert!(std::fs::read(arrived).unwrap() == content);
 }
 
@@ -273,38 +210,38 @@ impl Create for PathBuf {
 async fn each_thing_that_goes_wrong_has_its_own_message_and_resumes() {
     let dir = tempfile::tempdir().unwrap();
     let mut peers = [loopback("Ada").await, loopback("Bob").await];
-    let room = room_of(&mut peers).await;
+    let room = room_of(&mut peers).await.unwrap();
     let [ada, bob] = &mut peers;
     let source = dir.path().join("film.bin");
     let content = bytes(8 << 20, 3);
     std::fs::write(&source, &content).unwrap();
-    let file = share(ada, room, &source).await.file;
-    offered(bob, room, file).await;
+    let file = ada.share_file(room, &source).await.unwrap().file;
+    bob.offered(room, file).await.unwrap();
     // No such folder.
-    get(bob, room, file, &dir.path().join("nowhere")).await;
-    let view = until(bob, file, "it stops", |view| view.state == FileState::Stopped).await;
+    bob.get_file(room, file, &dir.path().join("nowhere")).await.unwrap();
+    let view = bob.wait_file(file, "it stops", |view| view.state == FileState::Stopped).await.unwrap();
     assert_eq!(view.error.unwrap().code, "target_gone");
     // The folder goes while it is on its way; once it is there again it goes on.
     let out = dir.path().join("nowhere");
     std::fs::create_dir(&out).unwrap();
     ada.request(Command::FileLimits { up_kib: Some(1024), down_kib: None }).await.unwrap();
     bob.request(Command::FileResume { room, file }).await.unwrap();
-    until(bob, file, "some of it", |view| view.done > 0).await;
+    bob.wait_file(file, "some of it", |view| view.done > 0).await.unwrap();
     std::fs::remove_dir_all(&out).unwrap();
-    let view = until(bob, file, "it stops", |view| view.state == FileState::Stopped).await;
+    let view = bob.wait_file(file, "it stops", |view| view.state == FileState::Stopped).await.unwrap();
     assert_eq!(view.error.unwrap().code, "target_gone");
     std::fs::create_dir(&out).unwrap();
     ada.request(Command::FileLimits { up_kib: None, down_kib: None }).await.unwrap();
     bob.request(Command::FileResume { room, file }).await.unwrap();
-    let arrived = complete(bob, file).await;
+    let arrived = bob.complete_file(file).await.unwrap();
     assert!(std::fs::read(arrived).unwrap() == content);
     // The source goes.
     let other = dir.path().join("other.bin");
     std::fs::write(&other, bytes(1 << 20, 4)).unwrap();
-    let file = share(ada, room, &other).await.file;
+    let file = ada.share_file(room, &other).await.unwrap().file;
     std::fs::remove_file(&other).unwrap();
-    offered(bob, room, file).await;
-    get(bob, room, file, &out).await;
-    let view = until(ada, file, "the sharer is told", |view| view.state == FileState::Stopped).await;
+    bob.offered(room, file).await.unwrap();
+    bob.get_file(room, file, &out).await.unwrap();
+    let view = ada.wait_file(file, "the sharer is told", |view| view.state == FileState::Stopped).await.unwrap();
     assert_eq!(view.error.unwrap().code, "file_gone");
 }
