@@ -6,6 +6,7 @@
 
 pub mod address;
 mod behaviour;
+mod bulk;
 mod diagnosis;
 mod frames;
 mod paths;
@@ -20,6 +21,7 @@ use conclave_protocol::id::DeviceId;
 use libp2p::Multiaddr;
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::bulk::{Pace, give_buffer, take_buffer};
 pub use self::frames::{FrameReader, FrameWriter, NetStream, SendError, StreamError};
 use self::swarm::Ask;
 use crate::view::{DiagnosisView, PeerView};

@@ -363,7 +363,7 @@ async fn first_frame(peer: &mut Peer, from: DeviceId) -> Result<u64> {
     .await
 }
 
-pub(crate) async fn probe(peer: &mut Peer, cmd: &str, key: PictureKey, reset: bool) -> Result<Seen> {
+async fn probe(peer: &mut Peer, cmd: &str, key: PictureKey, reset: bool) -> Result<Seen> {
     let value = peer.ask_raw(json!({ "cmd": cmd, "key": key, "reset": reset })).await?;
     let value = value.map_err(|error| anyhow::anyhow!("{}", error.message))?;
     Ok(if value == Value::Object(serde_json::Map::new()) { Seen::default() } else { serde_json::from_value(value)? })

@@ -4,8 +4,10 @@
 //! A file *version* is a stream of bytes cut in chunks, each sealed with the key of the version ([`manifest`]). Hashes are over what is
 //! sealed ([`hashes`]), so that whoever holds chunks can check and pass them on. Two members hold one control stream and one data stream
 //! ([`wire`]). Whoever lacks chunks has a [`schedule::Download`]; whoever has all of them tells the others by a [`hint::Hinter`] which of
-//! them are whose to fetch first; [`slots::Slots`] serves everyone in turn. [`rate`] measures and limits.
+//! them are whose to fetch first; [`slots::Slots`] serves everyone in turn. [`rate`] measures and
+//! limits, and [`courtesy`] leaves a call the path that it needs.
 
+pub mod courtesy;
 pub mod hashes;
 pub mod have;
 pub mod hint;

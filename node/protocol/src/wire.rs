@@ -260,7 +260,10 @@ impl FrameDecoder {
 }
 
 /// The announced length and the bytes it took, or `None` where the prefix is incomplete.
-fn frame_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
+///
+/// # Errors
+/// A length that is no number of ours.
+pub fn frame_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
     let mut length = 0_usize;
     for (index, byte) in bytes.iter().take(MAX_FRAME_PREFIX).enumerate() {
         length |= usize::from(byte & 0x7f) << (7 * index);
@@ -277,12 +280,16 @@ fn frame_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
 /// A payload with its length before it. Payloads must be shorter than 2^28 bytes; every stream's limit is far below.
 pub fn encode_frame(payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(payload.len() + MAX_FRAME_PREFIX);
-    let mut length = payload.len();
+    begin_frame(payload.len(), &mut frame);
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// Writes the length that stands before a payload of so many bytes.
+pub fn begin_frame(mut length: usize, frame: &mut Vec<u8>) {
     while length >= 0x80 {
         frame.push((length & 0x7f) as u8 | 0x80);
         length >>= 7;
     }
     frame.push(length as u8);
-    frame.extend_from_slice(payload);
-    frame
 }

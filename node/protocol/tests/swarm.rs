@@ -6,6 +6,8 @@
 mod abuse;
 #[path = "swarm/corpus.rs"]
 mod corpus;
+#[path = "swarm/courtesy.rs"]
+mod courtesy;
 #[path = "swarm/network.rs"]
 mod network;
 #[path = "swarm/optimum.rs"]

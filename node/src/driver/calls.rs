@@ -33,6 +33,7 @@ use crate::event::{Event, LeaveReason};
 use crate::net::StreamName;
 use crate::pictures::PictureSlots;
 use crate::rtc::mesh::{Mesh, MeshEvent};
+use crate::rtc::transport::TransportStats;
 use crate::view::{LinkState, LinkStats, MyMediaView, SoundView};
 
 /// Events of the media that wait for the loop. When it is full the mesh waits, and leaves figures out.
@@ -227,8 +228,9 @@ impl Driver {
     }
 
     /// This device is in a call.
-    pub(super) fn in_call(&self) -> bool {
-        self.calls.active.is_some()
+    /// How the packets of the call fare on their ways, where there is a call.
+    pub(super) fn call_paths(&self) -> Option<Vec<TransportStats>> {
+        self.calls.active.as_ref().map(|active| active.mesh.paths())
     }
 
     fn ended_by(&self, room: RoomId, by: DeviceId, what: &str) -> CommandError {

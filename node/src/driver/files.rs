@@ -2,6 +2,7 @@
 //! fetches what from whom by the engine's; here the two are told of each other.
 
 mod acts;
+mod beside_call;
 mod kept;
 mod views;
 
@@ -26,8 +27,6 @@ use crate::view::PathView;
 
 /// Answers of passes over files that are being shared.
 const SHARED: usize = 64;
-/// Bytes a second that files may send while this device is in a call, so that voices and pictures go first.
-const UP_IN_CALL: u64 = 512 * 1024;
 
 /// What the loop hears of files.
 pub(super) enum FromFiles {
@@ -54,7 +53,8 @@ pub(super) struct Files {
     changed: BTreeSet<(RoomId, FileId)>,
     shared: mpsc::Receiver<SharedDone>,
     sharing: mpsc::Sender<SharedDone>,
-    in_call: bool,
+    /// At the call that runs, if one does.
+    look: Option<beside_call::Look>,
 }
 
 impl Files {
@@ -68,7 +68,7 @@ impl Files {
             changed: BTreeSet::new(),
             shared,
             sharing,
-            in_call: false,
+            look: None,
         }
     }
 
@@ -139,10 +139,7 @@ impl Driver {
                 self.publish(Event::FileChanged { room, file: view });
             }
         }
-        let in_call = self.in_call();
-        if std::mem::replace(&mut self.files.in_call, in_call) != in_call {
-            self.files.ask(Ask::Call(in_call.then_some(UP_IN_CALL))).await;
-        }
+        self.look_at_call().await;
     }
 
     /// Compares what is shared in a room with what was known of it.

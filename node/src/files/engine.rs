@@ -2,6 +2,7 @@
 //! for in jobs.
 
 mod fetch;
+mod limits;
 mod talk;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use conclave_protocol::id::{DeviceId, FileId, RoomId};
+use conclave_protocol::swarm::courtesy::{CallPath, Courtesy};
 use conclave_protocol::swarm::hashes::Hashes;
 use conclave_protocol::swarm::hint::Hinter;
 use conclave_protocol::swarm::manifest::Manifest;
@@ -25,6 +27,7 @@ use super::jobs::{Done, Jobs, Kept, Opened, Supply, open};
 use super::part::{Beside, Form};
 use super::peer::{FromPeer, Peer, PeerKey};
 use crate::driver::rng;
+use crate::net::Pace;
 
 /// Requests of the loop that wait. The loop waits beyond them, which is never long: the engine waits for nothing.
 const ASKS: usize = 64;
@@ -59,8 +62,8 @@ pub(crate) enum Ask {
     Limits { up: Option<u64>, down: Option<u64> },
     /// A device is reached by another way than before.
     Path { device: DeviceId, relayed: bool },
-    /// A call is running that must not be hurt: uploads stay below this many bytes a second.
-    Call(Option<u64>),
+    /// What a call sees of its paths, ten times a second at most; `None` once it is over.
+    Call(Option<CallPath>),
     /// Everything that was written is made sure of; answered when it is.
     Stop(tokio::sync::oneshot::Sender<()>),
 }
@@ -133,9 +136,13 @@ pub(crate) fn start(files: PathBuf) -> FilesHandle {
         relayed: BTreeSet::new(),
         slots: Slots::new(),
         up: Limit::new(None, Duration::ZERO),
-        call: None,
-        wished_up: None,
         down: Limit::new(None, Duration::ZERO),
+        pace: Arc::default(),
+        courtesy: None,
+        wished: (None, None),
+        sent: Meter::default(),
+        received: Meter::default(),
+        paced_to: None,
         storing: 0,
         started: Instant::now(),
         turns: 0,
@@ -179,10 +186,18 @@ struct Engine {
     relayed: BTreeSet<DeviceId>,
     slots: Slots<PeerKey>,
     up: Limit,
-    /// What a call leaves, and what a person wished.
-    call: Option<u64>,
-    wished_up: Option<u64>,
     down: Limit,
+    /// What all writers of chunks keep to.
+    pace: Arc<Pace>,
+    /// While a call runs.
+    courtesy: Option<Courtesy>,
+    /// What a person wished, up and down.
+    wished: (Option<u64>, Option<u64>),
+    /// All files together.
+    sent: Meter,
+    received: Meter,
+    /// What each peer was last told to keep to.
+    paced_to: Option<u64>,
     /// Bytes that arrived and are not written yet.
     storing: u64,
     started: Instant,
@@ -261,24 +276,12 @@ impl Engine {
             Ask::End { file, remove } => self.end(file, remove),
             Ask::Path { device, relayed } => self.handle_path(device, relayed),
             Ask::Limits { up, down } => {
-                self.wished_up = up;
-                let now = self.now();
-                self.down.set(down, now);
-                self.set_up_limit();
+                self.wished = (up, down);
+                self.set_limits();
             }
-            Ask::Call(limit) => {
-                self.call = limit;
-                self.set_up_limit();
-            }
+            Ask::Call(path) => self.handle_call(path),
             Ask::Stop(_) => {}
         }
-    }
-
-    /// What a person wished, and less where a call runs.
-    fn set_up_limit(&mut self) {
-        let now = self.now();
-        let limit = self.wished_up.into_iter().chain(self.call).min();
-        self.up.set(limit, now);
     }
 
     fn begin(&mut self, room: RoomId, file: FileId, manifest: Arc<Manifest>, kept: Kept) {
@@ -409,6 +412,7 @@ impl Engine {
             self.poll_hints(*file);
         }
         self.poll_slots();
+        self.tell_pace();
         let lost: Vec<PeerKey> = self.peers.iter_mut().filter_map(|(key, peer)| (!peer.flush()).then_some(*key)).collect();
         lost.into_iter().for_each(|key| self.peer_gone(key));
         while let Some(news) = self.queue.pop_front() {

@@ -8,7 +8,7 @@ use conclave_protocol::swarm::hashes::{Hashes, chunk_hash};
 use conclave_protocol::swarm::have::Have;
 use conclave_protocol::swarm::manifest::Manifest;
 use conclave_protocol::swarm::seal::ChunkCipher;
-use conclave_protocol::swarm::wire::Data;
+use conclave_protocol::swarm::wire::begin_data_frame;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::error::FileError;
@@ -16,7 +16,7 @@ use super::names;
 use super::part::{Beside, Finished, Form, Part, SealedFile};
 use super::peer::PeerKey;
 use super::source::Source;
-use crate::net::FrameWriter;
+use crate::net::{FrameWriter, take_buffer};
 
 /// Jobs that run at once.
 const THREADS: usize = 2;
@@ -104,18 +104,21 @@ impl Jobs {
             let Ok(permit) = threads.acquire_owned().await else { return };
             let read = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
-                let sealed = supply.sealed(index, &cipher)?;
+                let mut frame = take_buffer();
+                begin_data_frame(file, id, index, cipher.layout().sealed_len(index), &mut frame);
+                let head = frame.len();
+                supply.append_sealed(index, &cipher, &mut frame)?;
                 // What is here may have changed: only what the manifest names leaves.
-                if chunk_hash(&sealed) != hash {
+                if frame.get(head..).is_none_or(|sealed| chunk_hash(sealed) != hash) {
                     return Err(FileError::Stale);
                 }
-                Ok(Data { file, id, index, sealed: &sealed }.encode())
+                Ok(frame)
             });
             let (bytes, result) = match read.await {
                 Ok(Ok(frame)) => {
                     let bytes = frame.len() as u64;
                     // A peer that is gone has its own end.
-                    let fed = writer.feed(&frame).await.is_ok();
+                    let fed = writer.feed_frame(frame).await.is_ok();
                     (if fed { bytes } else { 0 }, Ok(()))
                 }
                 Ok(Err(error)) => (0, Err(error)),
@@ -127,11 +130,12 @@ impl Jobs {
 }
 
 impl Supply {
-    fn sealed(&self, index: u32, cipher: &ChunkCipher) -> Result<Vec<u8>, FileError> {
+    /// Puts a sealed chunk behind what is in the buffer. To be checked against the manifest before it leaves.
+    fn append_sealed(&self, index: u32, cipher: &ChunkCipher, to: &mut Vec<u8>) -> Result<(), FileError> {
         match self {
-            Self::Source(source) => source.sealed(cipher, index),
-            Self::Part(part) => part.sealed(index, cipher),
-            Self::Sealed(sealed) => sealed.sealed(index),
+            Self::Source(source) => source.append_sealed(cipher, index, to),
+            Self::Part(part) => part.append_sealed(index, cipher, to),
+            Self::Sealed(sealed) => sealed.append_sealed(index, to),
         }
     }
 }

@@ -14,11 +14,11 @@ use conclave_protocol::swarm::hashes::{Hashes, PAGE, chunk_hash};
 use conclave_protocol::swarm::have::Have;
 use conclave_protocol::swarm::manifest::{Entry, Layout, MAX_TABLE, Manifest, TAG, decode_table};
 use conclave_protocol::swarm::seal::ChunkCipher;
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags};
 
 use super::error::{FileError, bytes_text};
 use super::names;
-use super::source::{Source, read_at};
+use super::source::{Source, append_sealed, read_at};
 
 /// Bytes of a record of the journal: the number of a chunk, and a check of it.
 const RECORD: usize = 8;
@@ -240,11 +240,13 @@ impl Part {
         let mut have = Have::none(self.layout.chunks());
         let mut last = 0;
         let cipher = ChunkCipher::of(manifest);
-        let mut bad = Vec::new();
+        let (mut bad, mut again) = (Vec::new(), Vec::new());
         for index in order.iter().rev() {
             if last < LAST_BATCH_BYTES {
                 last += u64::from(self.layout.len(*index));
-                let whole = self.sealed(*index, &cipher).is_ok_and(|sealed| hashes.of(*index) == Some(&chunk_hash(&sealed)));
+                again.clear();
+                let read = self.append_sealed(*index, &cipher, &mut again);
+                let whole = read.is_ok() && hashes.of(*index) == Some(&chunk_hash(&again));
                 if !whole {
                     bad.push(*index);
                     continue;
@@ -282,16 +284,31 @@ impl Part {
 
     /// Checks a sealed chunk against its hash, opens it where the file itself is kept, and writes it to its place. Blocking. `Ok(false)`:
     /// it is not what the manifest names.
-    pub(crate) fn take(&self, index: u32, sealed: Vec<u8>, hash: &[u8; 32], cipher: &ChunkCipher) -> Result<bool, FileError> {
-        if sealed.len() != self.layout.sealed_len(index) as usize || chunk_hash(&sealed) != *hash {
+    pub(crate) fn take(&self, index: u32, sealed: &mut [u8], hash: &[u8; 32], cipher: &ChunkCipher) -> Result<bool, FileError> {
+        if sealed.len() != self.layout.sealed_len(index) as usize || chunk_hash(sealed) != *hash {
             return Ok(false);
         }
-        let mut bytes = sealed;
-        if self.form == Form::Plain && cipher.open(index, &mut bytes).is_err() {
-            return Ok(false);
+        let len = match self.form {
+            Form::Sealed => sealed.len(),
+            Form::Plain => match cipher.open_slice(index, sealed) {
+                Ok(len) => len,
+                Err(_) => return Ok(false),
+            },
+        };
+        let bytes = sealed.get(..len).unwrap_or_default();
+        if self.form == Form::Plain && self.leave_hole(index, bytes) {
+            return Ok(true);
         }
-        self.file.write_all_at(&bytes, self.place(index)).map_err(|error| FileError::of(&error, true))?;
+        self.file.write_all_at(bytes, self.place(index)).map_err(|error| FileError::of(&error, true))?;
         Ok(true)
+    }
+
+    /// A chunk of nothing but zeros takes no room: disk images stay as sparse as they were. Also where something torn stood before. False
+    /// where it is not all zeros, or the file system knows no holes.
+    fn leave_hole(&self, index: u32, bytes: &[u8]) -> bool {
+        let zeros = bytes.first() == Some(&0) && bytes.chunks(4096).all(|page| page.iter().fold(0, |any, byte| any | byte) == 0);
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        zeros && rustix::fs::fallocate(&self.file, hole, self.place(index), bytes.len() as u64).is_ok()
     }
 
     /// Writes the whole stream of a small file at once. Blocking.
@@ -300,15 +317,12 @@ impl Part {
     }
 
     /// A chunk as it was sealed, to be served. Blocking. To be checked before it is sent.
-    pub(crate) fn sealed(&self, index: u32, cipher: &ChunkCipher) -> Result<Vec<u8>, FileError> {
-        let len = if self.form == Form::Sealed { self.layout.sealed_len(index) } else { self.layout.len(index) };
-        let mut bytes = Vec::with_capacity(len as usize + TAG as usize);
-        bytes.resize(len as usize, 0);
-        read_at(&self.file, &mut bytes, self.place(index)).map_err(|error| FileError::of(&error, true))?;
-        if self.form == Form::Plain {
-            cipher.seal(index, &mut bytes).map_err(|_| FileError::Stale)?;
+    pub(crate) fn append_sealed(&self, index: u32, cipher: &ChunkCipher, to: &mut Vec<u8>) -> Result<(), FileError> {
+        let read = |bytes: &mut [u8]| read_at(&self.file, bytes, self.place(index)).map_err(|error| FileError::of(&error, true));
+        match self.form {
+            Form::Plain => append_sealed(cipher, index, to, read),
+            Form::Sealed => append(to, self.layout.sealed_len(index), read),
         }
-        Ok(bytes)
     }
 
     fn place(&self, index: u32) -> u64 {
@@ -466,12 +480,19 @@ impl SealedFile {
     }
 
     /// A chunk as it was sealed. Blocking. To be checked before it is sent.
-    pub(crate) fn sealed(&self, index: u32) -> Result<Vec<u8>, FileError> {
-        let mut bytes = vec![0; self.layout.sealed_len(index) as usize];
+    pub(crate) fn append_sealed(&self, index: u32, to: &mut Vec<u8>) -> Result<(), FileError> {
         let place = u64::from(index) * u64::from(self.layout.chunk + TAG);
-        read_at(&self.file, &mut bytes, place).map_err(|error| FileError::of(&error, false))?;
-        Ok(bytes)
+        append(to, self.layout.sealed_len(index), |bytes| {
+            read_at(&self.file, bytes, place).map_err(|error| FileError::of(&error, false))
+        })
     }
+}
+
+/// Has so many bytes read behind what is in a buffer.
+fn append(to: &mut Vec<u8>, len: u32, read: impl FnOnce(&mut [u8]) -> Result<(), FileError>) -> Result<(), FileError> {
+    let from = to.len();
+    to.resize(from + len as usize, 0);
+    read(to.get_mut(from..).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 //! a bounded queue. Reading never waits for writing.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use conclave_protocol::id::{DeviceId, FileId, RoomId};
 use conclave_protocol::swarm::wire::Control;
 use tokio::sync::mpsc;
 
-use crate::net::{FrameReader, FrameWriter, SendError, StreamName};
+use crate::net::{FrameReader, FrameWriter, Pace, SendError, StreamName};
 
 /// Words that wait for one peer. One that takes them so slowly loses its streams.
 const OUTBOX: usize = 4096;
@@ -76,6 +77,8 @@ pub(crate) struct Peer {
     /// Files of which this device has said what it holds.
     pub(crate) greeted: BTreeSet<FileId>,
     outbox: VecDeque<Vec<u8>>,
+    /// What it wants at most.
+    pub(crate) pace: Arc<Pace>,
 }
 
 impl Peer {

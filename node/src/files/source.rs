@@ -89,15 +89,29 @@ impl Source {
     }
 
     /// Reads a chunk and seals it. To be checked against the manifest before it leaves. Blocking.
-    pub(crate) fn sealed(&self, cipher: &ChunkCipher, index: u32) -> Result<Vec<u8>, FileError> {
+    pub(crate) fn append_sealed(&self, cipher: &ChunkCipher, index: u32, to: &mut Vec<u8>) -> Result<(), FileError> {
         let layout = cipher.layout();
-        let len = layout.len(index) as usize;
-        let mut buffer = Vec::with_capacity(len + TAG as usize);
-        buffer.resize(len, 0);
-        self.read(layout.offset(index), &mut buffer).map_err(|error| FileError::of(&error, false))?;
-        cipher.seal(index, &mut buffer).map_err(|_| FileError::Stale)?;
-        Ok(buffer)
+        append_sealed(cipher, index, to, |bytes| {
+            self.read(layout.offset(index), bytes).map_err(|error| FileError::of(&error, false))
+        })
     }
+}
+
+/// Has a chunk read behind what is in a buffer, and seals it there.
+pub(crate) fn append_sealed(
+    cipher: &ChunkCipher,
+    index: u32,
+    to: &mut Vec<u8>,
+    read: impl FnOnce(&mut [u8]) -> Result<(), FileError>,
+) -> Result<(), FileError> {
+    let (from, len) = (to.len(), cipher.layout().len(index) as usize);
+    to.reserve(len + TAG as usize);
+    to.resize(from + len, 0);
+    let bytes = to.get_mut(from..).unwrap_or_default();
+    read(bytes)?;
+    let tag = cipher.seal_slice(index, bytes).map_err(|_| FileError::Stale)?;
+    to.extend_from_slice(&tag);
+    Ok(())
 }
 
 #[cfg(unix)]

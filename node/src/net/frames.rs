@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use conclave_protocol::id::DeviceId;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::StreamName;
+use super::bulk::{BulkReader, Paces, SLICE, give_buffer};
 use super::streams::StreamGuard;
 
 /// Frames that wait to be written. One more and the stream is too slow; see [`FrameWriter::send`].
@@ -39,8 +40,6 @@ const BULK_PATIENCE: Patience =
     Patience { frame: Duration::from_secs(60), write: Duration::from_secs(60), close: Duration::from_secs(5) };
 /// Bytes taken from the stream at a time.
 const READ_BYTES: usize = 8 * 1024;
-/// The same for chunks of files.
-const BULK_READ_BYTES: usize = 128 * 1024;
 
 /// Why no further frame comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -112,7 +111,7 @@ impl NetStream {
     pub fn split(self, limit: usize) -> (FrameReader, FrameWriter) {
         if self.name == StreamName::FileData {
             let (mut reader, writer) = split(self.stream, limit, Some(self.guard), BULK_PATIENCE);
-            reader.chunk = vec![0; BULK_READ_BYTES].into_boxed_slice();
+            reader.bulk = Some(BulkReader::new(limit));
             return (reader, writer);
         }
         split(self.stream, limit, Some(self.guard), PATIENCE)
@@ -128,10 +127,13 @@ where
     let stop = CancellationToken::new();
     let room = Arc::new(Semaphore::new(QUEUE_BYTES));
     let (queue, queued) = mpsc::channel(QUEUE_FRAMES);
-    tokio::spawn(write_frames(write, queued, room.clone(), stop.clone(), guard.clone(), patience));
+    let paces = Arc::new(OnceLock::new());
+    let ended = Ended { room: room.clone(), _guard: guard.clone() };
+    tokio::spawn(write_frames(write, queued, ended, stop.clone(), patience, paces.clone()));
     let reader = FrameReader {
         stream: Box::pin(read),
         decoder: FrameDecoder::new(limit),
+        bulk: None,
         chunk: vec![0; READ_BYTES].into_boxed_slice(),
         patience: patience.frame,
         due: None,
@@ -139,13 +141,15 @@ where
         stop: stop.clone(),
         _guard: guard,
     };
-    (reader, FrameWriter { queue, room, stop, limit })
+    (reader, FrameWriter { queue, room, stop, limit, paces })
 }
 
 /// Frames as they arrive. Only what is asked for is read, so a slow caller slows the peer down.
 pub struct FrameReader {
     stream: Pin<Box<dyn AsyncRead + Send>>,
     decoder: FrameDecoder,
+    /// In place of the decoder, for chunks of files.
+    bulk: Option<BulkReader>,
     chunk: Box<[u8]>,
     patience: Duration,
     /// When the frame that has begun must be whole.
@@ -166,6 +170,9 @@ impl FrameReader {
     /// nothing cannot make this side hold more than a proof takes.
     pub fn set_limit(&mut self, limit: usize) {
         self.decoder.set_limit(limit);
+        if let Some(bulk) = &mut self.bulk {
+            bulk.set_limit(limit);
+        }
     }
 
     /// The next frame. Safe to cancel: nothing that has arrived is lost. After an error it gives that error for ever; any error
@@ -184,22 +191,30 @@ impl FrameReader {
 
     async fn read(&mut self) -> Result<Vec<u8>, StreamError> {
         loop {
-            if let Some(frame) = self.decoder.next()? {
+            let whole = self.bulk.as_mut().map_or_else(|| self.decoder.next(), BulkReader::next)?;
+            if let Some(frame) = whole {
                 self.due = None;
                 return Ok(frame);
             }
-            let partial = self.decoder.is_partial();
+            let partial = self.bulk.as_ref().map_or_else(|| self.decoder.is_partial(), BulkReader::is_partial);
             if partial && self.due.is_none() {
                 self.due = Some(Instant::now() + self.patience);
             }
             let due = self.due.unwrap_or_else(Instant::now);
+            let read = async {
+                match &mut self.bulk {
+                    Some(bulk) => bulk.read(&mut self.stream).await,
+                    None => self.stream.read(&mut self.chunk).await,
+                }
+            };
             let read = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Err(StreamError::Aborted),
                 () = tokio::time::sleep_until(due), if partial => return Err(StreamError::Stalled),
-                read = self.stream.read(&mut self.chunk) => read.map_err(|error| StreamError::Io(error.kind()))?,
+                read = read => read.map_err(|error| StreamError::Io(error.kind()))?,
             };
             match self.chunk.get(..read) {
+                _ if read > 0 && self.bulk.is_some() => {}
                 Some(bytes) if !bytes.is_empty() => self.decoder.push(bytes),
                 _ if partial => return Err(StreamError::Truncated),
                 _ => return Err(StreamError::Closed),
@@ -216,6 +231,7 @@ pub struct FrameWriter {
     room: Arc<Semaphore>,
     stop: CancellationToken,
     limit: usize,
+    paces: Arc<OnceLock<Paces>>,
 }
 
 impl fmt::Debug for FrameWriter {
@@ -261,7 +277,11 @@ impl FrameWriter {
     /// [`SendError::TooLong`] or [`SendError::Closed`].
     pub async fn feed(&self, payload: &[u8]) -> Result<(), SendError> {
         self.check(payload)?;
-        let frame = encode_frame(payload);
+        self.feed_frame(encode_frame(payload)).await
+    }
+
+    /// The same for a whole frame that was made in place: its length, then its payload. The buffer is used again once it is written.
+    pub(crate) async fn feed_frame(&self, frame: Vec<u8>) -> Result<(), SendError> {
         let queued = async {
             let slot = self.queue.reserve().await.map_err(|_| SendError::Closed)?;
             self.room.acquire_many(permits(&frame)).await.map_err(|_| SendError::Closed)?.forget();
@@ -273,6 +293,11 @@ impl FrameWriter {
             () = self.stop.cancelled() => Err(SendError::Closed),
             result = queued => result,
         }
+    }
+
+    /// From here on frames are written no faster than these allow, in small pieces. Once for a stream.
+    pub(crate) fn keep_to(&self, paces: Paces) {
+        let _ = self.paces.set(paces);
     }
 
     /// Resets the stream both ways. What is queued is lost.
@@ -300,24 +325,30 @@ fn permits(frame: &[u8]) -> u32 {
 async fn write_frames(
     mut stream: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Vec<u8>>,
-    room: Arc<Semaphore>,
-    stop: CancellationToken,
-    guard: Arc<Option<StreamGuard>>,
-    patience: Patience,
-) {
     // However this ends, nobody waits for room in a queue that nobody empties, and the reader learns of it.
-    let _ended = Ended { room: room.clone(), _guard: guard };
+    ended: Ended,
+    stop: CancellationToken,
+    patience: Patience,
+    paces: Arc<OnceLock<Paces>>,
+) {
     let written = async {
         while let Some(frame) = queue.recv().await {
-            let write = async {
-                stream.write_all(&frame).await?;
-                // More is coming: one flush for all of it.
-                if queue.is_empty() { stream.flush().await } else { Ok(()) }
-            };
-            if !matches!(tokio::time::timeout(patience.write, write).await, Ok(Ok(()))) {
-                return false;
+            let paced = paces.get().filter(|paces| paces.iter().any(|pace| pace.is_limited()));
+            for piece in frame.chunks(if paced.is_some() { SLICE } else { frame.len().max(1) }) {
+                for pace in paced.into_iter().flatten() {
+                    pace.wait(piece.len()).await;
+                }
+                let write = async {
+                    stream.write_all(piece).await?;
+                    // More is coming: one flush for all of it. What is paced would otherwise leave all at once.
+                    if paced.is_some() || queue.is_empty() { stream.flush().await } else { Ok(()) }
+                };
+                if !matches!(tokio::time::timeout(patience.write, write).await, Ok(Ok(()))) {
+                    return false;
+                }
             }
-            room.add_permits(permits(&frame) as usize);
+            ended.room.add_permits(permits(&frame) as usize);
+            give_buffer(frame);
         }
         matches!(tokio::time::timeout(patience.close, stream.close()).await, Ok(Ok(())))
     };

@@ -43,6 +43,7 @@ pub(crate) struct DelayGuard {
     full: f64,
     cut: Option<Instant>,
     heard: Option<Instant>,
+    queue: Duration,
 }
 
 impl DelayGuard {
@@ -64,6 +65,7 @@ impl DelayGuard {
         let base = [self.base.0, self.base.1].into_iter().flatten().min().unwrap_or(way);
         let waited = |way: i64| Duration::from_micros(u64::try_from(way.saturating_sub(base)).unwrap_or(0));
         let queue = waited(way);
+        self.queue = queue;
         for (way, came, size) in ways {
             // What did not wait says what was sent, not what the path carries.
             if waited(way) > SHORT {
@@ -126,6 +128,16 @@ impl DelayGuard {
             best = Some(best.unwrap_or(0.0).max(bytes * 8.0 / span));
         }
         best
+    }
+
+    /// How long packets waited, by the last reports.
+    pub(crate) fn queue(&self) -> Duration {
+        self.queue
+    }
+
+    /// A queue has shown what the path carries, and it was not long ago.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cap.is_some()
     }
 
     /// What an estimate may be at most, in bits a second.

@@ -321,6 +321,11 @@ impl Mesh {
         lock(&self.shared.peers).get(&peer)?.path
     }
 
+    /// The paths to everybody who is connected.
+    pub(crate) fn paths(&self) -> Vec<TransportStats> {
+        lock(&self.shared.peers).values().filter_map(|entry| entry.path).collect()
+    }
+
     /// Voice packets and frames that were left out of what this participant is sent, because their path or their engine was slower.
     pub fn left_out(&self, peer: DeviceId) -> Option<(u64, u64)> {
         let dropped = lock(&self.shared.peers).get(&peer)?.queue.dropped();

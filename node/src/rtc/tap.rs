@@ -3,7 +3,7 @@
 //! Neither changes or delays a media packet.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,8 @@ pub(crate) struct Counters {
     lost: Mutex<HashMap<u32, u32>>,
     /// Bits per second.
     pub(crate) estimate: AtomicU64,
+    queue_us: AtomicU64,
+    full: AtomicBool,
 }
 
 impl Counters {
@@ -65,6 +67,8 @@ impl Counters {
             bytes_received: self.bytes_received.load(Relaxed),
             packets_lost: self.lost.lock().unwrap_or_else(PoisonError::into_inner).values().map(|&lost| u64::from(lost)).sum(),
             estimate_bps: self.estimate.load(Relaxed),
+            queue: Duration::from_micros(self.queue_us.load(Relaxed)),
+            full: self.full.load(Relaxed),
             loss_sent: self.loss_sent.load(Relaxed) as f32 / 1000.0,
             nacks_sent: self.nacks_sent.load(Relaxed),
             nacks_received: self.nacks_received.load(Relaxed),
@@ -299,6 +303,8 @@ impl Estimator {
 
     fn publish(&self) {
         self.counters.estimate.store(self.target_bitrate() as u64, Relaxed);
+        self.counters.queue_us.store(u64::try_from(self.guard.queue().as_micros()).unwrap_or(u64::MAX), Relaxed);
+        self.counters.full.store(self.guard.is_cut(), Relaxed);
     }
 }
 

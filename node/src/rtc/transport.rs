@@ -124,6 +124,10 @@ pub struct TransportStats {
     pub packets_lost: u64,
     /// What the congestion controller thinks the path carries towards the peer, in bits per second.
     pub estimate_bps: u64,
+    /// How long packets wait on their way to the peer, beyond the shortest way.
+    pub queue: Duration,
+    /// A queue has shown what the path carries: the estimate is no guess.
+    pub full: bool,
     /// Share of packets that the peer reported missing lately, 0 to 1.
     pub loss_sent: f32,
     /// Packets that this side asked for again.

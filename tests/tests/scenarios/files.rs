@@ -6,6 +6,9 @@ use conclave_node::command::Command;
 use conclave_node::event::Event;
 use conclave_node::view::FileState;
 use conclave_tests::files::{bytes, room_of};
+use conclave_tests::lan::Lan;
+use conclave_tests::peer::{Peer, PeerOptions};
+use conclave_tests::process::run;
 
 use crate::{loopback, on_loopback};
 
@@ -244,4 +247,145 @@ async fn each_thing_that_goes_wrong_has_its_own_message_and_resumes() {
     bob.get_file(room, file, &out).await.unwrap();
     let view = ada.wait_file(file, "the sharer is told", |view| view.state == FileState::Stopped).await.unwrap();
     assert_eq!(view.error.unwrap().code, "file_gone");
+}
+
+/// A file system of its own in memory, or bound from a folder; unmounted when it is dropped.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn memory(at: PathBuf, mib: u64) -> Self {
+        std::fs::create_dir(&at).unwrap();
+        let size = format!("size={mib}m");
+        run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", &at.display().to_string()]).unwrap();
+        Self(at)
+    }
+
+    fn remount(&self, option: &str) {
+        run("mount", &["-o", &format!("remount,{option}"), &self.0.display().to_string()]).unwrap();
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = run("umount", &["-l", &self.0.display().to_string()]);
+    }
+}
+
+#[tokio::test]
+#[ignore = "mounts: needs root; run by make test-full"]
+async fn a_full_disk_a_read_only_one_and_one_that_is_pulled_out_are_told_apart_and_nothing_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut peers = [loopback("Ada").await, loopback("Bob").await];
+    let room = room_of(&mut peers).await.unwrap();
+    let [ada, bob] = &mut peers;
+    let source = dir.path().join("film.bin");
+    let content = bytes(24 << 20, 3);
+    std::fs::write(&source, &content).unwrap();
+    let file = ada.share_file(room, &source).await.unwrap().file;
+    bob.offered(room, file).await.unwrap();
+
+    // Too small from the start: told before anything is written.
+    let disk = Mounted::memory(dir.path().join("disk"), 32);
+    bob.get_file(room, file, &disk.0).await.unwrap();
+    assert_eq!(bob.stopped_file(file).await.unwrap(), "disk_full");
+    assert_eq!(std::fs::read_dir(&disk.0).unwrap().count(), 0, "nothing is left behind");
+
+    // Large enough at first; somebody else fills it while the file is on its way.
+    disk.remount("size=64m");
+    ada.request(Command::FileLimits { up_kib: Some(2 * 1024), down_kib: None }).await.unwrap();
+    bob.request(Command::FileResume { room, file }).await.unwrap();
+    bob.wait_file(file, "some of it", |view| view.done > 1 << 20).await.unwrap();
+    let mut other = std::fs::File::create(disk.0.join("other")).unwrap();
+    let filled = std::io::copy(&mut std::io::repeat(7), &mut other);
+    assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    assert_eq!(bob.stopped_file(file).await.unwrap(), "disk_full");
+    let had = bob.file(room, file).await.unwrap().done;
+    assert!(had > 1 << 20, "{had}");
+    drop(other);
+    std::fs::remove_file(disk.0.join("other")).unwrap();
+
+    // Nothing may be written there any more.
+    bob.request(Command::FileResume { room, file }).await.unwrap();
+    bob.wait_file(file, "what was there, and more", |view| view.done > had).await.unwrap();
+    bob.request(Command::FilePause { room, file }).await.unwrap();
+    bob.wait_file(file, "it pauses", |view| view.state == FileState::Paused).await.unwrap();
+    disk.remount("ro");
+    bob.request(Command::FileResume { room, file }).await.unwrap();
+    assert_eq!(bob.stopped_file(file).await.unwrap(), "permission_denied");
+    disk.remount("rw");
+
+    // It comes to its end after all of that.
+    ada.request(Command::FileLimits { up_kib: None, down_kib: None }).await.unwrap();
+    bob.request(Command::FileResume { room, file }).await.unwrap();
+    let arrived = bob.complete_file(file).await.unwrap();
+    assert!(std::fs::read(arrived).unwrap() == content);
+
+    // A drive that is gone when it is looked for again: the folder stands, and is not the one that it was.
+    let other = dir.path().join("other.bin");
+    std::fs::write(&other, bytes(8 << 20, 9)).unwrap();
+    let second = ada.share_file(room, &other).await.unwrap().file;
+    bob.offered(room, second).await.unwrap();
+    ada.request(Command::FileLimits { up_kib: Some(1024), down_kib: None }).await.unwrap();
+    bob.get_file(room, second, &disk.0).await.unwrap();
+    bob.wait_file(second, "some of it", |view| view.done > 0).await.unwrap();
+    let place = disk.0.clone();
+    drop(disk);
+    std::fs::remove_dir(&place).unwrap();
+    ada.request(Command::FileLimits { up_kib: None, down_kib: None }).await.unwrap();
+    // What is open goes on to its end on the drive that was detached, or the loss is seen: never a file under a wrong place.
+    let ended = |view: &conclave_node::view::FileView| matches!(view.state, FileState::Complete | FileState::Stopped);
+    bob.wait_file(second, "it ends", ended).await.unwrap();
+    assert!(!place.exists(), "nothing was made where the drive had been");
+}
+
+#[tokio::test]
+#[ignore = "needs network namespaces; run by make test-full"]
+async fn a_file_over_the_uplink_of_a_call_leaves_the_voice_whole() {
+    let lan = Lan::new(2).unwrap();
+    // 2 Mbit/s with a buffer of 200 ms: a file alone would fill it, and a voice behind it would come late and in pieces.
+    for host in 1..=2 {
+        lan.set_uplink(host, Some(2_000)).unwrap();
+    }
+    let mut peers = Vec::new();
+    for (host, name) in [(1, "Ada"), (2, "Bob")] {
+        let address = format!("/ip4/{}/tcp/4100", lan.address(host));
+        peers.push(Peer::start(PeerOptions::named(name).args(["--no-mdns", "--listen", &address]).on(&lan, host)).await.unwrap());
+    }
+    let room = room_of(&mut peers).await.unwrap();
+    let [ada, bob] = peers.as_mut_slice() else { panic!("two peers") };
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("film.bin");
+    std::fs::write(&source, bytes(64 << 20, 3)).unwrap();
+    let file = ada.share_file(room, &source).await.unwrap().file;
+    bob.offered(room, file).await.unwrap();
+    for peer in [&mut *ada, &mut *bob] {
+        let (mic, speaker) = (Some("tone".into()), Some("null".into()));
+        peer.request(Command::CallJoin { room, mic, mic_on: true, camera: None, speaker }).await.unwrap();
+    }
+    let from = ada.device();
+    bob.wait("Ada in the call", |event| matches!(event, Event::CallConnected { device, .. } if *device == from).then_some(()))
+        .await
+        .unwrap();
+    bob.get_file(room, file, dir.path().join("out").tap_create()).await.unwrap();
+    bob.wait_file(file, "some of it", |view| view.done > 0).await.unwrap();
+    // Twenty seconds of the call while the file is on its way.
+    let (mut seconds, mut lost) = (0, 0.0_f32);
+    while seconds < 20 {
+        let now = bob
+            .wait("how the voice is", |event| match event {
+                Event::CallChanged { call: Some(call) } => {
+                    call.people.iter().find(|person| person.device == from).map(|person| person.stats.clone())
+                }
+                _ => None,
+            })
+            .await
+            .unwrap();
+        lost = lost.max(now.audio_lost_pct);
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        seconds += 1;
+    }
+    let came = bob.file(room, file).await.unwrap().done;
+    println!("{lost} % of the voice was concealed while {} KiB of a file came", came / 1024);
+    assert!(lost < 5.0, "{lost} % of the voice was concealed");
+    assert!(came > 512 * 1024, "the file stood still: {came}");
 }

@@ -44,11 +44,15 @@ impl Meter {
     }
 }
 
+/// What a limit lets through at once after a rest, unless it is told otherwise.
+const BURST: Duration = Duration::from_millis(250);
+
 /// A token bucket over bytes: so many a second, and a burst of a quarter of a second (at least one chunk of 1 MiB may always go at once,
 /// by debt).
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {
     bytes_per_second: Option<u64>,
+    burst: Duration,
     left: f64,
     at: Duration,
 }
@@ -56,7 +60,12 @@ pub struct Limit {
 impl Limit {
     /// `None`: without a limit.
     pub fn new(bytes_per_second: Option<u64>, now: Duration) -> Self {
-        Self { bytes_per_second, left: 0.0, at: now }
+        Self { bytes_per_second, burst: BURST, left: 0.0, at: now }
+    }
+
+    /// What was not used adds up to so long at most: a short one makes an even stream.
+    pub fn with_burst(self, burst: Duration) -> Self {
+        Self { burst, ..self }
     }
 
     /// Another limit from here on.
@@ -84,7 +93,7 @@ impl Limit {
     fn refill(&mut self, now: Duration) {
         if let Some(rate) = self.bytes_per_second {
             let since = now.saturating_sub(self.at).as_secs_f64();
-            self.left = (self.left + since * rate as f64).min(rate as f64 / 4.0);
+            self.left = (self.left + since * rate as f64).min(rate as f64 * self.burst.as_secs_f64());
         }
         self.at = now;
     }

@@ -5,7 +5,7 @@
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
 
-use crate::swarm::manifest::{Layout, Manifest};
+use crate::swarm::manifest::{Layout, Manifest, TAG};
 
 /// A chunk that was not sealed with this key as this chunk of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +52,22 @@ impl ChunkCipher {
     pub fn open(&self, index: u32, buffer: &mut Vec<u8>) -> Result<(), NotSealed> {
         let (nonce, aad) = self.bound_to(index);
         self.cipher.decrypt_in_place(&nonce, &aad, buffer).map_err(|_| NotSealed)
+    }
+
+    /// Seals in place, without growing: the tag is given, to be put behind.
+    pub fn seal_slice(&self, index: u32, bytes: &mut [u8]) -> Result<[u8; TAG as usize], NotSealed> {
+        let (nonce, aad) = self.bound_to(index);
+        self.cipher.encrypt_inout_detached(&nonce, &aad, bytes.into()).map(Into::into).map_err(|_| NotSealed)
+    }
+
+    /// Opens in place; how many bytes of it, from the beginning, are the chunk.
+    pub fn open_slice(&self, index: u32, sealed: &mut [u8]) -> Result<usize, NotSealed> {
+        let (nonce, aad) = self.bound_to(index);
+        let len = sealed.len().checked_sub(TAG as usize).ok_or(NotSealed)?;
+        let (bytes, tag) = sealed.split_at_mut(len);
+        let tag: [u8; TAG as usize] = (&*tag).try_into().map_err(|_| NotSealed)?;
+        self.cipher.decrypt_inout_detached(&nonce, &aad, bytes.into(), &tag.into()).map_err(|_| NotSealed)?;
+        Ok(len)
     }
 
     fn bound_to(&self, index: u32) -> (Nonce, [u8; 21]) {

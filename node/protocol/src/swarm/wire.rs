@@ -87,6 +87,8 @@ pub enum Control {
     Reject { file: FileId, id: u64, why: Why },
     /// No part in the file any more.
     Bye { file: FileId },
+    /// No more than so many bytes a second of all files together are wanted from here on; 0: as many as there are.
+    Pace { bytes_per_s: u64 },
     /// From a newer version: skipped.
     Unknown(u32),
 }
@@ -143,6 +145,7 @@ impl Control {
                 Raw { kind: 8, file: Some(file), id: Some(id), number: Some(why), ..Raw::default() }
             }
             Self::Bye { file } => Raw { kind: 9, file: Some(file), ..Raw::default() },
+            Self::Pace { bytes_per_s } => Raw { kind: 10, id: Some(bytes_per_s), ..Raw::default() },
             Self::Unknown(kind) => Raw { kind, ..Raw::default() },
         };
         wire::encode(&raw)
@@ -151,10 +154,12 @@ impl Control {
     /// Reads the payload of a frame.
     pub fn decode(payload: &[u8]) -> Result<Self, WireError> {
         let raw: Raw = wire::decode_within(payload, MAX_CONTROL_FRAME)?;
-        if raw.kind == 0 || raw.kind > 9 {
-            return Ok(Self::Unknown(raw.kind));
-        }
         let malformed = WireError::Malformed;
+        match raw.kind {
+            1..=9 => {}
+            10 => return Ok(Self::Pace { bytes_per_s: raw.id.ok_or(malformed)? }),
+            unknown => return Ok(Self::Unknown(unknown)),
+        }
         let file = raw.file.ok_or(malformed)?;
         let short = |ranges: Option<Vec<Range>>| {
             let ranges = ranges.filter(|ranges| ranges.len() <= MAX_RANGES).ok_or(malformed)?;
@@ -214,7 +219,7 @@ impl Control {
             | Self::Cancel { file, .. }
             | Self::Reject { file, .. }
             | Self::Bye { file } => Some(*file),
-            Self::Unknown(_) => None,
+            Self::Pace { .. } | Self::Unknown(_) => None,
         }
     }
 }
@@ -235,6 +240,18 @@ pub struct Data<'a> {
     /// What was sealed, and its tag.
     #[cbor(b(3), with = "minicbor::bytes")]
     pub sealed: &'a [u8],
+}
+
+/// A whole frame of the data stream, length and all, as far as the place for a sealed chunk of `len` bytes: the chunk is to be put behind
+/// it. It saves copying every chunk twice.
+pub fn begin_data_frame(file: FileId, id: u64, index: u32, len: u32, frame: &mut Vec<u8>) {
+    let mut head = Vec::with_capacity(64);
+    let mut encoder = minicbor::Encoder::new(&mut head);
+    // Writing into a Vec has no error.
+    let _ = encoder.array(4).and_then(|encoder| encoder.encode(file)).and_then(|encoder| encoder.u64(id));
+    let _ = encoder.u32(index).and_then(|encoder| encoder.bytes_len(u64::from(len)));
+    wire::begin_frame(head.len() + len as usize, frame);
+    frame.extend_from_slice(&head);
 }
 
 impl<'a> Data<'a> {

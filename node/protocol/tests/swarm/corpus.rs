@@ -32,6 +32,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         Control::Cancel { file: FILE, id: 4 },
         Control::Reject { file: FILE, id: 4, why: Why::Stale },
         Control::Bye { file: FILE },
+        Control::Pace { bytes_per_s: 65_536 },
     ];
     samples.extend(words.iter().map(|word| ("file_talk", word.encode())));
     samples.push(("file_talk", Data { file: FILE, id: 1, index: 2, sealed: &[5; 40] }.encode()));

@@ -12,8 +12,8 @@ use conclave_protocol::swarm::manifest::{
 use conclave_protocol::swarm::rate::{Limit, Meter};
 use conclave_protocol::swarm::seal::ChunkCipher;
 use conclave_protocol::swarm::slots::{Asked, MAX_QUEUED, Slots};
-use conclave_protocol::swarm::wire::{Control, Data, Held};
-use conclave_protocol::wire::encode;
+use conclave_protocol::swarm::wire::{Control, Data, Held, begin_data_frame};
+use conclave_protocol::wire::{encode, encode_frame};
 use proptest::prelude::*;
 
 use crate::network::{FILE, device};
@@ -51,6 +51,28 @@ fn a_chunk_opens_only_where_it_belongs() {
     assert!(!opens(&ChunkCipher::new(&[9; 32], [2; 16], layout), 1), "another key");
     // Cut short behind it, it would be the last.
     assert!(!opens(&ChunkCipher::new(&[1; 32], [2; 16], Layout { size: 300_000, chunk: CHUNK }), 1), "another end");
+}
+
+#[test]
+fn what_is_sealed_and_framed_in_place_is_the_same() {
+    let layout = Layout { size: 600_000, chunk: CHUNK };
+    let cipher = ChunkCipher::new(&[1; 32], [2; 16], layout);
+    for len in [0, 1, 100, 200_000] {
+        let (mut grown, mut slice) = (vec![7; len], vec![7; len]);
+        cipher.seal(1, &mut grown).unwrap();
+        let tag = cipher.seal_slice(1, &mut slice).unwrap();
+        slice.extend_from_slice(&tag);
+        assert_eq!(grown, slice);
+        let payload = Data { file: FILE, id: 1 << 40, index: 70_000, sealed: &slice }.encode();
+        let mut frame = Vec::new();
+        begin_data_frame(FILE, 1 << 40, 70_000, slice.len() as u32, &mut frame);
+        frame.extend_from_slice(&slice);
+        assert_eq!(frame, encode_frame(&payload));
+        assert_eq!(cipher.open_slice(1, &mut slice).unwrap(), len);
+        assert_eq!(slice[..len], vec![7; len]);
+        grown[len / 2] ^= 1;
+        assert!(cipher.open_slice(1, &mut grown).is_err() && cipher.open_slice(0, &mut [0; 5]).is_err());
+    }
 }
 
 #[test]

@@ -19,9 +19,11 @@ use crate::files::error::FileError;
 use crate::files::jobs::{Done, Kept, Supply};
 use crate::files::part::{Finished, Form, Part, SealedFile};
 use crate::files::peer::PeerKey;
+use crate::net::give_buffer;
 
-/// Written chunks are made sure of after so many bytes …
-const SETTLE_BYTES: u64 = 64 * 1024 * 1024;
+/// Written chunks are made sure of after so many bytes: with those that arrive while that is done, and those on their way, a kill costs less
+/// than 64 MiB …
+const SETTLE_BYTES: u64 = 24 * 1024 * 1024;
 /// … or so long.
 const SETTLE_EVERY: Duration = Duration::from_secs(2);
 
@@ -89,12 +91,12 @@ impl Engine {
             fetch.download.handle_not_stored(index);
             return true;
         };
-        frame.drain(..header);
-        let bytes = frame.len() as u64;
+        let bytes = (frame.len() - header) as u64;
         self.storing += bytes;
         let (part, cipher, turn) = (fetch.part.clone(), entry.cipher.clone(), entry.turn);
         self.jobs.run(move || {
-            let result = part.take(index, frame, &hash, &cipher);
+            let result = part.take(index, frame.get_mut(header..).unwrap_or_default(), &hash, &cipher);
+            give_buffer(frame);
             Done::Stored { file, turn, key, index, bytes, result }
         });
         true
@@ -117,6 +119,7 @@ impl Engine {
             Ok(true) => {
                 fetch.download.handle_stored(index);
                 fetch.meter.add(bytes, now);
+                self.received.add(bytes, now);
                 fetch.unsettled.push(index);
                 fetch.unsettled_bytes += bytes;
             }

@@ -20,6 +20,9 @@ impl Engine {
     /// A stream stands. A new one takes the place of the one before, and begins with what this device holds.
     fn handle_link(&mut self, link: FileLink) {
         let peer = self.peers.entry(link.key).or_default();
+        if link.name == StreamName::FileData {
+            link.writer.keep_to([peer.pace.clone(), self.pace.clone()]);
+        }
         let place = if link.name == StreamName::FileData { &mut peer.data } else { &mut peer.control };
         let again = place.replace((link.id, link.writer)).is_some();
         if again {
@@ -28,6 +31,9 @@ impl Engine {
         if link.name == StreamName::File {
             if let Some(peer) = self.peers.get_mut(&link.key) {
                 peer.greeted.clear();
+                if let Some(bytes_per_s) = self.paced_to {
+                    peer.say(&Control::Pace { bytes_per_s });
+                }
             }
             for file in of_room(&self.files, link.key.0) {
                 self.greet(file, link.key);
@@ -121,6 +127,10 @@ impl Engine {
     /// False where no honest member would say that.
     fn handle_word(&mut self, key: PeerKey, word: Control) -> bool {
         let now = self.now();
+        if let Control::Pace { bytes_per_s } = word {
+            self.handle_pace(key, bytes_per_s);
+            return true;
+        }
         let Some(file) = word.file() else { return true };
         // Something that was ended here a moment ago, or that this device does not take part in, or not yet.
         let takes_part = |entry: &&mut super::Entry| entry.room == key.0 && !matches!(entry.role, Role::Opening);
@@ -227,7 +237,7 @@ impl Engine {
                     peer.greeted.remove(&file);
                 }
             }
-            Control::Unknown(_) => {}
+            Control::Pace { .. } | Control::Unknown(_) => {}
         }
         if let Some(reply) = reply
             && let Some(peer) = self.peers.get_mut(&key)
@@ -300,6 +310,7 @@ impl Engine {
         let Some(entry) = self.files.get_mut(&file) else { return };
         let Err(error) = result else {
             entry.up.add(bytes, now);
+            self.note_sent(bytes, now);
             return;
         };
         let why = if error == FileError::Stale { Why::Stale } else { Why::Gone };

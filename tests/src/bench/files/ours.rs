@@ -6,21 +6,22 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use conclave_node::command::Command;
 use conclave_node::event::Event;
-use conclave_node::view::{FileState, PictureKey, StreamKind};
+use conclave_node::view::FileState;
 
 use super::{Cost, GIB, MIB};
+use crate::clicks;
 use crate::files::{room_of, same, write};
 use crate::lan::Lan;
-use crate::meeting::probe;
 use crate::peer::{Peer, PeerOptions};
-use crate::process::{cpu_time, program, rss_kib, run};
+use crate::process::{cpu_time, rss_kib, run};
+use crate::sound::SoundServer;
 
 /// How much of the largest file goes over the wire, unless `BENCH=long`.
 const SPARSE_LOOK: u64 = 8 * GIB;
 /// The uplink that a call and a file share.
 const SHARED_KBIT: u32 = 8_000;
-/// For how long pictures are looked at, with and without a file.
-const LOOK: Duration = Duration::from_secs(15);
+/// Times that twelve clicks are played, with and without a file.
+const ROUNDS_OF_CLICKS: usize = 3;
 
 fn loopback(name: &str) -> PeerOptions {
     PeerOptions::named(name).args(["--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"])
@@ -103,15 +104,18 @@ fn sent(lan: &Lan, host: usize) -> Result<u64> {
     Ok(text.trim().parse()?)
 }
 
-/// From one host of a LAN to another.
+/// From one host of a LAN to another, by a long path.
 pub(super) async fn over(lan: &Lan, folder: &Path, size: u64) -> Result<Duration> {
+    let _path = super::request_response::long_path(lan, 4100)?;
     let mut peers = [Peer::start(host(lan, 1)).await?, Peer::start(host(lan, 2)).await?];
-    let room = room_of(&mut peers).await?;
+    let [ada, bob] = &mut peers;
+    let room = ada.create_room("Files", false).await?;
+    let link = ada.invite(room, 9).await?;
+    bob.join(&link, Some(format!("/ip4/{}/tcp/4100", lan.address(3)))).await?;
     let source = folder.join("source.bin");
     write(&source, size, 7)?;
     let target = folder.join("got");
     std::fs::create_dir(&target)?;
-    let [ada, bob] = &mut peers;
     let file = ada.share_file(room, &source).await?.file;
     bob.offered(room, file).await?;
     let began = Instant::now();
@@ -196,8 +200,9 @@ pub(super) async fn sparse() -> Result<f64> {
     Ok(worse_peak_kib([ada, bob])? as f64 / 1024.0)
 }
 
-/// How much later pictures are seen at the 95th percentile while a file goes the same way as without, over one uplink.
-pub(super) async fn call_latency() -> Result<f64> {
+/// How much later a voice is heard at the 95th percentile while a file goes the same way as without, over one uplink.
+pub(super) async fn voice_latency() -> Result<f64> {
+    let sound = SoundServer::start(&["mouth", "ear"])?;
     let lan = Lan::new(2)?;
     for number in 1..=2 {
         lan.set_uplink(number, Some(SHARED_KBIT))?;
@@ -205,37 +210,43 @@ pub(super) async fn call_latency() -> Result<f64> {
     let folder = super::memory_folder()?;
     let source = folder.path().join("source.bin");
     write(&source, 256 * MIB, 7)?;
-    let watcher = PeerOptions { program: Some(program("conclave-probe")?), ..host(&lan, 2) };
-    let mut peers = [Peer::start(host(&lan, 1)).await?, Peer::start(watcher).await?];
+    let talks = |number: usize| host(&lan, number).env(sound.environment());
+    let mut peers = [Peer::start(talks(1)).await?, Peer::start(talks(2)).await?];
     let room = room_of(&mut peers).await?;
     let [ada, bob] = &mut peers;
-    let join = |camera: Option<&str>| Command::CallJoin {
+    let join = |mic: &str, speaker: &str| Command::CallJoin {
         room,
-        mic: Some("tone".into()),
+        mic: Some(mic.to_owned()),
         mic_on: true,
-        camera: camera.map(str::to_owned),
-        speaker: Some("null".into()),
+        camera: Some("test:640x360@15".to_owned()),
+        speaker: Some(speaker.to_owned()),
     };
-    let key = PictureKey::Remote { device: ada.device(), stream: StreamKind::Camera };
-    probe(bob, "probe.watch", key, true).await?;
-    ada.request(join(Some("test:640x360@15"))).await?;
-    bob.request(join(None)).await?;
+    ada.request(join("pulse:mouth_mic", "null")).await?;
+    bob.request(join("silence", "pulse:ear")).await?;
     bob.wait("the first picture", |event| matches!(event, Event::CallFirstFrame { .. }).then_some(())).await?;
-    let p95 = async |bob: &mut Peer| -> Result<f64> {
-        // The first moments settle.
-        tokio::time::sleep(LOOK / 3).await;
-        probe(bob, "probe.read", key, true).await?;
-        tokio::time::sleep(LOOK).await;
-        let seen = probe(bob, "probe.read", key, true).await?;
-        Ok(seen.glass_to_glass_ms_p95.context("no picture was seen")? as f64)
+    let click = folder.path().join("clicks.wav");
+    clicks::write(&click)?;
+    let p95 = async || -> Result<f64> {
+        let mut waits = Vec::new();
+        for _ in 0..ROUNDS_OF_CLICKS {
+            let ears = (sound.listen("mouth")?, sound.listen("ear")?);
+            let mut playing = sound.play("mouth", &click)?;
+            tokio::task::block_in_place(|| playing.child().wait())?;
+            let onsets = |(samples, first): (Vec<f32>, Option<Instant>)| {
+                first.map(|first| clicks::onsets(&samples, first)).unwrap_or_default()
+            };
+            let (played, heard) = (onsets(ears.0.finish()), onsets(ears.1.finish()));
+            waits.extend(clicks::latencies(&played, &heard).iter().map(|wait| wait.as_millis() as u64));
+        }
+        Ok(clicks::quantile(&waits, 0.95).context("no click was heard")? as f64)
     };
-    let quiet = p95(bob).await?;
+    let quiet = p95().await?;
     let file = ada.share_file(room, &source).await?.file;
     bob.offered(room, file).await?;
     bob.get_file(room, file, folder.path()).await?;
     let begun = bob.wait_file(file, "some of it", |view| view.done > 0).await?.done;
-    let busy = p95(bob).await?;
+    let busy = p95().await?;
     let moved = bob.file(room, file).await?.done.saturating_sub(begun);
-    eprintln!("files: p95 {quiet} ms without, {busy} ms with a file of which {} KiB came", moved / 1024);
+    eprintln!("files: mouth to ear, p95: {quiet} ms without, {busy} ms with a file of which {} KiB came", moved / 1024);
     Ok(busy / quiet.max(1.0))
 }
