@@ -10,7 +10,7 @@ declare -A packages=(
   [demo]="xvfb pulseaudio pulseaudio-utils espeak-ng"
   # What our figures are taken beside.
   [bench]="iproute2 nftables coturn"
-  [full]="iproute2 nftables ffmpeg xdotool x11-utils postgresql python3 coturn python3-jwt python3-jwcrypto"
+  [full]="iproute2 nftables ffmpeg xdotool x11-utils postgresql python3 coturn python3-jwt python3-jwcrypto python3-libtorrent"
 )
 
 wanted=()
