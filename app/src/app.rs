@@ -73,6 +73,11 @@ impl App {
         &self.state
     }
 
+    /// How many pictures of boards are on the graphics card.
+    pub fn pictures(&self) -> usize {
+        self.painted.pictures.drawn()
+    }
+
     /// Takes in what came from the node; called once a frame, before drawing.
     pub fn take_in(&mut self, ctx: &Context) {
         self.state.now_ms = (self.clock)();

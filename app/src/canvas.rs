@@ -11,6 +11,7 @@ pub mod live;
 pub mod machine;
 pub mod mesh;
 pub mod paint;
+pub mod pictures;
 pub mod selection;
 pub mod snap;
 pub mod stroke;

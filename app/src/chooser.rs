@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use conclave_node::command::BoardFormat;
 use conclave_protocol::id::{FileId, RoomId};
 
-use crate::intent::board::BoardIntent;
+use crate::intent::board::{BoardIntent, PictureFrom};
 use crate::intent::{FileIntent, Intent};
 
 /// Choices that wait for the window; more than one dialog at a time is more than anybody has.
@@ -24,6 +24,10 @@ pub enum Choice {
     ExportBoard(BoardFormat),
     /// What is put on the page.
     ImportBoard,
+    /// Pictures for the page.
+    BoardPictures,
+    /// No dialog at all: what is on the clipboard. Asking for it may take as long as its owner likes.
+    ClipboardPicture,
 }
 
 /// Opens dialogs and takes in what was chosen.
@@ -44,10 +48,10 @@ impl Chooser {
     pub fn ask(&self, ctx: &egui::Context, choice: Choice) {
         let (done, ctx) = (self.done.clone(), ctx.clone());
         let started = std::thread::Builder::new().name("chooser".to_owned()).spawn(move || {
-            if let Some(intent) = answer(choice) {
+            for intent in answer(choice) {
                 let _ = done.try_send(intent);
-                ctx.request_repaint();
             }
+            ctx.request_repaint();
         });
         if let Err(error) = started {
             tracing::warn!(%error, "no dialog can be shown");
@@ -61,9 +65,25 @@ impl Chooser {
 }
 
 /// Shows a dialog until the person has chosen, or has not.
-fn answer(choice: Choice) -> Option<Intent> {
+fn answer(choice: Choice) -> Vec<Intent> {
+    match choice {
+        Choice::BoardPictures => {
+            let chosen = rfd::FileDialog::new().add_filter("PNG, JPEG", &["png", "jpg", "jpeg"]).pick_files();
+            let add = |path| Intent::Board(BoardIntent::AddPicture(PictureFrom::Path(path)));
+            chosen.unwrap_or_default().into_iter().take(CHOSEN).map(add).collect()
+        }
+        other => one(other).into_iter().collect(),
+    }
+}
+
+fn one(choice: Choice) -> Option<Intent> {
     let dialog = rfd::FileDialog::new();
     match choice {
+        Choice::BoardPictures => None,
+        Choice::ClipboardPicture => {
+            let bytes = clipboard_picture()?;
+            Some(Intent::Board(BoardIntent::AddPicture(PictureFrom::Bytes(bytes.into()))))
+        }
         Choice::Share { room, folder } => {
             let paths = if folder { dialog.pick_folder().into_iter().collect() } else { dialog.pick_files().unwrap_or_default() };
             (!paths.is_empty()).then_some(Intent::File(FileIntent::Share(room, paths)))
@@ -82,6 +102,17 @@ fn answer(choice: Choice) -> Option<Intent> {
             Some(Intent::Board(BoardIntent::ImportFrom(path)))
         }
     }
+}
+
+/// The picture on the clipboard, as PNG.
+fn clipboard_picture() -> Option<Vec<u8>> {
+    let pixels = arboard::Clipboard::new().and_then(|mut clipboard| clipboard.get_image());
+    let pixels = pixels.inspect_err(|error| tracing::debug!(%error, "no picture is on the clipboard")).ok()?;
+    let (width, height) = (u32::try_from(pixels.width).ok()?, u32::try_from(pixels.height).ok()?);
+    let picture = image::RgbaImage::from_raw(width, height, pixels.bytes.into_owned())?;
+    let mut png = Vec::new();
+    picture.write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).ok()?;
+    Some(png)
 }
 
 /// How files of a format end.

@@ -46,28 +46,45 @@ fn picture(path: &Path) -> Option<Preview> {
     if file.metadata().ok()?.len() > MAX_FILE {
         return None;
     }
-    let open = || {
-        let file = std::fs::File::open(path).ok()?;
-        image::ImageReader::new(std::io::BufReader::new(file)).with_guessed_format().ok()
-    };
-    // What the file says of itself, before a pixel is decoded.
-    let (width, height) = open()?.into_dimensions().ok()?;
-    if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Some(Preview::None);
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
+    match decode(&bytes, SHOWN) {
+        Decoded::Picture(image) => Some(Preview::Picture(image)),
+        Decoded::Refused => Some(Preview::None),
+        Decoded::Other => None,
     }
-    let mut reader = open()?;
+}
+
+/// What bytes are as a picture.
+pub enum Decoded {
+    Picture(ColorImage),
+    /// One that is too large, or damaged.
+    Refused,
+    /// Something else.
+    Other,
+}
+
+/// Decodes PNG and JPEG, made so small that no side is longer than `shown`. Takes its time.
+pub fn decode(bytes: &[u8], shown: u32) -> Decoded {
+    let open = || image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format().ok();
+    // What the file says of itself, before a pixel is decoded.
+    let Some((width, height)) = open().and_then(|reader| reader.into_dimensions().ok()) else { return Decoded::Other };
+    if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Decoded::Refused;
+    }
+    let Some(mut reader) = open() else { return Decoded::Other };
     let mut limits = image::Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_ALLOC);
     reader.limits(limits);
     let picture = match reader.decode() {
-        Ok(picture) if width > SHOWN || height > SHOWN => picture.thumbnail(SHOWN, SHOWN).to_rgba8(),
+        Ok(picture) if width > shown || height > shown => picture.thumbnail(shown, shown).to_rgba8(),
         Ok(picture) => picture.to_rgba8(),
-        Err(_) => return Some(Preview::None),
+        Err(_) => return Decoded::Refused,
     };
     let size = [picture.width() as usize, picture.height() as usize];
-    Some(Preview::Picture(ColorImage::from_rgba_unmultiplied(size, picture.as_raw())))
+    Decoded::Picture(ColorImage::from_rgba_unmultiplied(size, picture.as_raw()))
 }
 
 fn text(path: &Path) -> Option<Preview> {

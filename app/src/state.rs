@@ -74,7 +74,7 @@ pub enum Effect {
 }
 
 /// What a reply is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Pending {
     State,
     Devices,

@@ -3,4 +3,5 @@
 
 pub mod drawing;
 pub mod excalidraw;
+pub mod picture;
 pub mod svg;

@@ -4,17 +4,22 @@
 mod desk;
 mod export;
 mod pdf;
+pub(crate) mod picture;
+mod raster;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
+use conclave_crdt::interchange::picture::Picture;
 use conclave_crdt::{Actor, Edit, PageEdit, PageId};
 use conclave_protocol::id::{DeviceId, RoomId};
 use tokio::sync::{mpsc, oneshot};
 
 use self::desk::Desk;
+pub(crate) use self::export::name_of as picture_name;
 use crate::command::{BoardFormat, Reply};
+use crate::driver::Shelf;
 use crate::error::{CommandError, ErrorCode};
 use crate::event::Event;
 
@@ -45,7 +50,7 @@ pub(crate) enum Ask {
     Undo { redo: bool },
     History { page: PageId },
     Restore { page: PageId, moment: u32 },
-    Export { page: PageId, format: BoardFormat, path: PathBuf },
+    Export { page: PageId, format: BoardFormat, path: PathBuf, pictures: Shelf },
     Import { page: PageId, path: PathBuf },
 }
 
@@ -98,6 +103,11 @@ pub(crate) enum Done {
         batch: u64,
         bodies: Vec<Vec<u8>>,
         answers: Vec<(Answer, Reply)>,
+    },
+    /// Pictures that came with a file, to be shared in the room.
+    Pictures {
+        room: RoomId,
+        pictures: Vec<Picture>,
     },
     /// Its outcome depends on the order in which things came: it is to be opened anew, in the order everyone shares.
     Reopen {

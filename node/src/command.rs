@@ -7,9 +7,9 @@ use conclave_protocol::id::{DeviceId, FileId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{
-    BoardLiveView, BoardMomentView, BoardPageView, BoardView, DiagnosisView, FileView, InviteView, MediaDeviceView, MessageView,
-    OwnDeviceView, PeerView, ProfileView, RoleView, RoomView, ShareContent, SoundView, SpokenView, StateView, TeamView,
-    VerificationView,
+    BoardLiveView, BoardMomentView, BoardPageView, BoardPictureView, BoardView, DiagnosisView, FileView, InviteView,
+    MediaDeviceView, MessageView, OwnDeviceView, PeerView, PictureBytes, ProfileView, RoleView, RoomView, ShareContent, SoundView,
+    SpokenView, StateView, TeamView, VerificationView,
 };
 
 /// Please do this.
@@ -245,6 +245,28 @@ pub enum Command {
     /// Puts what a file of Excalidraw holds on a page.
     #[serde(rename = "board.import")]
     BoardImport { room: RoomId, page: PageId, path: PathBuf },
+    /// Shares a picture, PNG or JPEG, so that elements of the board can show it. The answer says what they call it.
+    #[serde(rename = "board.add_picture")]
+    BoardAddPicture {
+        room: RoomId,
+        #[serde(default)]
+        path: Option<PathBuf>,
+        /// In base 64, where there is no file.
+        #[serde(default)]
+        data: Option<PictureBytes>,
+    },
+    /// A picture that an element names. One that is not here yet is fetched, within limits; `board.picture` tells when it has come.
+    #[serde(rename = "board.picture")]
+    BoardPicture {
+        room: RoomId,
+        image: String,
+        /// Its file is written there, if it is here; on the machine of the node.
+        #[serde(default)]
+        to: Option<PathBuf>,
+        /// Its file is in the answer, if it is here: up to 22 MiB in base 64.
+        #[serde(default)]
+        data: bool,
+    },
     /// Shows the others where this person is on the board and what is being drawn. Nothing of it lasts.
     #[serde(rename = "board.live")]
     BoardLive { room: RoomId, live: BoardLiveView },
@@ -515,6 +537,9 @@ pub enum Reply {
     },
     BoardPage {
         board_page: BoardPageView,
+    },
+    BoardPicture {
+        board_picture: BoardPictureView,
     },
     BoardMoments {
         moments: Vec<BoardMomentView>,

@@ -31,6 +31,7 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub(crate) use self::files::Shelf;
 use self::identity::Me;
 use self::joins::Joins;
 use self::links::{FromLink, Links};

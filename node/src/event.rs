@@ -88,6 +88,9 @@ pub enum Event {
     /// What was shown of a board counts no more: read it again.
     #[serde(rename = "board.reset")]
     BoardReset { room: RoomId },
+    /// A picture that was asked for has come: ask again.
+    #[serde(rename = "board.picture")]
+    BoardPicture { room: RoomId, image: String },
     /// Where a member is on the board, and what they are drawing.
     #[serde(rename = "board.live")]
     BoardLive { room: RoomId, device: DeviceId, live: BoardLiveView },

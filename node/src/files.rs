@@ -8,6 +8,7 @@ mod jobs;
 mod names;
 mod part;
 mod peer;
+mod picture;
 mod share;
 mod source;
 
@@ -17,4 +18,5 @@ pub(crate) use self::jobs::Kept as EngineKept;
 pub(crate) use self::names::safe as safe_name;
 pub(crate) use self::part::{Beside, Form};
 pub(crate) use self::peer::{FileLink, carry};
+pub(crate) use self::picture::{Whole, read as read_whole, seal};
 pub(crate) use self::share::{Pass, Prepared, prepare};

@@ -2,7 +2,9 @@
 
 mod board;
 
-pub use board::{BoardLiveView, BoardMomentView, BoardPageView, BoardView, InkView};
+pub use board::{
+    BoardLiveView, BoardMomentView, BoardPageView, BoardPictureView, BoardView, InkView, PictureBytes, PictureState,
+};
 use conclave_protocol::id::{AccountId, CallId, DeviceId, FileId, OpHash, RoomId};
 use serde::{Deserialize, Serialize};
 

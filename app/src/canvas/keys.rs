@@ -5,6 +5,7 @@ use egui::{Event, Key, Modifiers, vec2};
 use super::arrange::{NUDGE, NUDGE_FAR, Order};
 use super::tool::Tool;
 use crate::intent::board::BoardIntent;
+use crate::state::files::pasted_paths;
 
 /// Keys that the list of keys shows, beside those of the tools: the caps, and the key of the words.
 pub const LISTED: [(&[&str], &str); 12] = [
@@ -29,6 +30,8 @@ pub fn wishes(events: &[Event], panning: bool) -> Vec<BoardIntent> {
         .filter_map(|event| match event {
             Event::Copy => Some(BoardIntent::Copy),
             Event::Cut => Some(BoardIntent::Cut),
+            // Files that were copied elsewhere are for the window.
+            Event::Paste(text) if !pasted_paths(text).is_empty() => None,
             Event::Paste(text) => Some(BoardIntent::Paste(text.clone())),
             Event::Key { key, pressed: true, repeat, modifiers, .. } => pressed(*key, *modifiers, *repeat, panning),
             _ => None,

@@ -12,6 +12,7 @@ use egui::{Color32, Context, Mesh, Rect, Shape, TextureId, Vec2};
 
 use super::camera::Camera;
 use super::mesh::{self, Ink, Inks};
+use super::pictures::Pictures;
 use super::{page_rect, rect_of};
 pub use words::{field_font, measure, text_box};
 
@@ -85,6 +86,7 @@ pub struct Painted {
     stale: bool,
     made: Option<Key>,
     items: Vec<Item>,
+    pub pictures: Pictures,
 }
 
 impl Painted {
@@ -126,6 +128,11 @@ impl Painted {
             }
         }
         shapes
+    }
+
+    /// Whether an element in view, or just beside it, shows this picture.
+    pub fn shows(&self, image: &str) -> bool {
+        self.seen.iter().any(|seen| seen.element.image.as_deref() == Some(image))
     }
 
     /// How many elements are drawn at most: for the figures.

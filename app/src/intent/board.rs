@@ -1,6 +1,7 @@
 //! What the person wants of a board.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use conclave_crdt::{Align as TextAlign, Color, Dash, ElementId, Head, PageId};
 use conclave_node::command::BoardFormat;
@@ -24,6 +25,23 @@ pub enum StyleChange {
     Round(bool),
     Start(Head),
     End(Head),
+}
+
+/// Where a picture for the board comes from.
+#[derive(Clone, PartialEq)]
+pub enum PictureFrom {
+    Path(PathBuf),
+    /// The bytes of a file that is none.
+    Bytes(Arc<[u8]>),
+}
+
+impl core::fmt::Debug for PictureFrom {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+        }
+    }
 }
 
 /// The person wants this of the board that is shown.
@@ -102,6 +120,11 @@ pub enum BoardIntent {
     Export(BoardFormat),
     ExportTo(BoardFormat, PathBuf),
     Import,
+    /// A picture that the person will choose.
+    InsertPicture,
+    /// The picture on the clipboard, if there is one.
+    ClipboardPicture,
+    AddPicture(PictureFrom),
     ImportFrom(PathBuf),
 
     // History

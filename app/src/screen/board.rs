@@ -10,8 +10,6 @@ mod style_bar;
 mod text_field;
 mod toolbar;
 
-use std::collections::HashMap;
-
 use conclave_protocol::id::{DeviceId, RoomId};
 use egui::{
     Align2, Color32, Frame, Id, Margin, Pos2, Rect, Response, RichText, Sense, Ui, UiBuilder, WidgetInfo, WidgetType, vec2,
@@ -184,14 +182,17 @@ fn page_ui(ui: &mut Ui, area: Rect, view: &BoardScreen<'_>, draw: &mut Draw<'_>)
     if board.machine.grid {
         grid_ui(ui, area, view);
     }
-    let none = HashMap::new();
+    let painted = &mut *draw.painted;
+    let mut pictures = std::mem::take(&mut painted.pictures);
+    let images = pictures.textures(ui.ctx(), board.pictures.here().filter(|(name, _)| painted.shows(name)));
+    painted.pictures = pictures;
     let look = Look {
         camera: board.machine.camera,
         inks: Inks { dark: palette.dark },
         editing: board.machine.editing.as_ref().map(|editing| editing.id),
         fading: &board.machine.erasing,
         frame_name: &draw.t("board-tool-frame"),
-        images: &none,
+        images: &images,
     };
     for (clip, shape) in draw.painted.shapes(ui.ctx(), board.drawn(), &look) {
         ui.painter().with_clip_rect(clip.intersect(area)).add(shape);

@@ -1,5 +1,6 @@
 //! The boards of the rooms: what the node said of them, and what this person is doing on the one that is shown. Pure, like all of the state.
 
+pub mod pictures;
 mod wishes;
 
 use std::collections::BTreeMap;
@@ -10,13 +11,14 @@ use conclave_node::command::{Command, Reply};
 use conclave_node::view::{BoardLiveView, BoardMomentView, BoardPageView, BoardView, ErrorView};
 use conclave_protocol::id::{DeviceId, RoomId};
 
+use self::pictures::Pictures;
 use super::toast::Tone;
 use super::{AppState, Effect, Pending};
 use crate::canvas::live::{self, Other, Telling};
 use crate::canvas::machine::Machine;
 
 /// What a reply of the board is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Asked {
     Show,
     Page(PageId),
@@ -28,6 +30,13 @@ pub enum Asked {
     Restore,
     /// A file was written or read.
     File,
+    /// A picture is to come onto a page, there.
+    Insert {
+        page: PageId,
+        at: egui::Pos2,
+    },
+    /// To be shown.
+    Picture(String),
 }
 
 /// The history of a page, while it is looked at.
@@ -61,6 +70,7 @@ pub struct Board {
     pub following: Option<DeviceId>,
     pub minimap: bool,
     pub history: Option<History>,
+    pub pictures: Pictures,
     /// The window said where the canvas is.
     placed: bool,
     /// All of the page was brought into view once.
@@ -90,6 +100,7 @@ impl Board {
             following: None,
             minimap: true,
             history: None,
+            pictures: Pictures::default(),
             placed: false,
             fitted: false,
             telling: Telling::default(),
@@ -127,6 +138,7 @@ impl Board {
             return;
         }
         self.revision = page.revision;
+        self.pictures.see(page.elements.iter());
         self.truth = PageView::from_elements(page.elements);
         self.shown = self.truth.clone();
         self.laid_over.clear();
@@ -153,6 +165,7 @@ impl Board {
         }
         self.truth.apply(delta);
         self.shown.apply(delta);
+        self.see_pictures(delta);
         for id in delta.changed.iter().map(|element| &element.id).chain(&delta.removed) {
             self.laid_over.remove(id);
         }
@@ -314,6 +327,13 @@ impl AppState {
         vec![Self::ask_board(room, Asked::Show, Command::BoardShow { room })]
     }
 
+    /// A picture has come.
+    pub(super) fn board_picture(&mut self, room: RoomId, image: String) {
+        if let Some(board) = self.boards.open.get_mut(&room) {
+            board.pictures.came(image);
+        }
+    }
+
     pub(super) fn board_live(&mut self, room: RoomId, device: DeviceId, live: BoardLiveView) {
         let now_ms = self.now_ms;
         if let Some(board) = self.boards.open.get_mut(&room) {
@@ -335,6 +355,7 @@ impl AppState {
             (Asked::Page(_), Reply::BoardPage { board_page }) => board.take_page(board_page),
             (Asked::Past(moment), Reply::BoardPage { board_page }) => {
                 if let Some(history) = board.history.as_mut().filter(|history| history.at == moment as usize) {
+                    board.pictures.see(board_page.elements.iter());
                     history.then = Some(PageView::from_elements(board_page.elements));
                 }
             }
@@ -352,6 +373,12 @@ impl AppState {
                 board.history = None;
                 board.machine.can_edit = board.can_edit;
             }
+            (Asked::Insert { page, at }, Reply::BoardPicture { board_picture }) => {
+                let effects = board.place_picture(page, at, &board_picture);
+                effects.iter().for_each(|_| board.machine.asked());
+                return effects;
+            }
+            (Asked::Picture(_), Reply::BoardPicture { board_picture }) => board.pictures.answered(board_picture),
             (Asked::File, _) => self.toasts.push(Tone::Good, self.text.t("board-file-done"), None, None, self.now_ms),
             _ => {}
         }
@@ -360,6 +387,10 @@ impl AppState {
 
     /// An edit was refused: what was previewed is taken back, and the person is told.
     pub(super) fn board_refused(&mut self, room: RoomId, asked: &Asked, error: &ErrorView) {
+        if let (Some(board), Asked::Picture(image)) = (self.boards.open.get_mut(&room), asked) {
+            // Its place says it.
+            return board.pictures.refused(image);
+        }
         if let Some(board) = self.boards.open.get_mut(&room)
             && *asked == Asked::Edit
         {
@@ -377,10 +408,10 @@ impl AppState {
         let Some(board) = visible.and_then(|room| self.boards.open.get_mut(&room)) else { return Vec::new() };
         board.expire(now_ms);
         let (room, page) = (board.room, board.page);
-        match board.telling.poll(page, &board.machine, now_ms) {
-            Some(live) => vec![Effect::Send(Command::BoardLive { room, live }, Pending::Quiet)],
-            None => Vec::new(),
-        }
+        let mut effects = board.pictures.ask(room);
+        let telling = board.telling.poll(page, &board.machine, now_ms);
+        effects.extend(telling.map(|live| Effect::Send(Command::BoardLive { room, live }, Pending::Quiet)));
+        effects
     }
 
     /// The next moment at which the board has something to do by itself, in UTC milliseconds.

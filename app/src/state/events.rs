@@ -124,6 +124,7 @@ impl AppState {
                 return self.board_changed(room, revision, pages, (can_undo, can_redo), &deltas);
             }
             Event::BoardReset { room } => return self.board_reset(room),
+            Event::BoardPicture { room, image } => self.board_picture(room, image),
             Event::BoardLive { room, device, live } => self.board_live(room, device, live),
             Event::CallChanged { call } => self.take_call(call),
             Event::CallParticipantJoined { room, device } => {

@@ -10,6 +10,7 @@ use conclave_protocol::id::{FileId, RoomId};
 use super::toast::Tone;
 use super::{AppState, Effect, Pending};
 use crate::chooser::Choice;
+use crate::intent::board::{BoardIntent, PictureFrom};
 use crate::intent::{Confirm, FileIntent, Intent, Panel};
 use crate::text::displayable;
 
@@ -73,6 +74,12 @@ fn percent_decoded(text: &str) -> Option<String> {
         bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
     }
     String::from_utf8(bytes).ok()
+}
+
+/// What goes on a board as a picture, by the ending of its name. What it is then decides.
+fn is_picture(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    ending.is_some_and(|ending| ["png", "jpg", "jpeg"].contains(&ending.as_str()))
 }
 
 /// What opening it would run.
@@ -157,6 +164,19 @@ impl AppState {
                     let shown = path.display().to_string();
                     self.files.entry(room).or_default().hashing.insert(shown.clone(), (0, 0));
                     effects.push(Effect::Send(Command::FileShare { room, path }, Pending::Share { room, path: shown }));
+                }
+                effects
+            }
+            // On the board a picture is for the page.
+            FileIntent::ShareHere(paths) if self.board().is_some_and(|board| !board.is_still()) => {
+                let (pictures, files): (Vec<PathBuf>, Vec<PathBuf>) = paths.into_iter().partition(|path| is_picture(path));
+                let mut effects = Vec::new();
+                for path in pictures {
+                    effects.extend(self.handle_board(BoardIntent::AddPicture(PictureFrom::Path(path))));
+                }
+                match self.open_room() {
+                    Some(room) if !files.is_empty() => effects.extend(self.handle_file(FileIntent::Share(room, files))),
+                    _ => {}
                 }
                 effects
             }

@@ -1,7 +1,7 @@
 //! The board in the window: opened, drawn on with pointer and keys, shared with others, and looked at by those who may not draw.
 
 use conclave::intent::Intent;
-use conclave::intent::board::BoardIntent;
+use conclave::intent::board::{BoardIntent, PictureFrom};
 use conclave::screen::board::canvas_id;
 use conclave_crdt::{Edit, Kind, PageId, Point, Style};
 use conclave_node::command::Command;
@@ -233,4 +233,70 @@ fn a_board_that_nobody_touches_asks_for_no_frame() {
     window.settle();
     let board = window.state().next_change_ms();
     assert_eq!(board, None, "nothing is to happen by itself");
+}
+
+/// A PNG, the left half green, the right half blue.
+fn flag() -> Vec<u8> {
+    let pixels =
+        image::RgbaImage::from_fn(40, 20, |x, _| image::Rgba(if x < 20 { [0, 150, 60, 255] } else { [0, 60, 200, 255] }));
+    let mut png = Vec::new();
+    pixels.write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
+    png
+}
+
+#[test]
+fn a_picture_comes_onto_the_page_and_is_asked_for_once() {
+    let mut window = at_board();
+    window.want(Intent::Board(BoardIntent::AddPicture(PictureFrom::Bytes(flag().into()))));
+    window.settle();
+    let drawn = elements(&window);
+    let [element] = drawn.as_slice() else { panic!("{drawn:?}") };
+    assert_eq!(element.kind, Kind::Image);
+    assert!((element.transform.w / element.transform.h - 2.0).abs() < 0.01, "as it is shaped");
+    window.settle();
+    let commands = window.commands();
+    let asked = commands.iter().filter(|command| matches!(command, Command::BoardPicture { data: true, .. })).count();
+    assert_eq!(asked, 1);
+    assert_eq!(window.state().board().unwrap().pictures.here().count(), 1);
+    // It is decoded beside the window.
+    let began = std::time::Instant::now();
+    while !window.painted_pictures() {
+        assert!(began.elapsed().as_secs() < 20, "the picture is never drawn");
+        std::thread::yield_now();
+        window.settle();
+    }
+}
+
+#[test]
+fn a_picture_that_is_not_there_yet_is_asked_for_again_when_it_has_come() {
+    let mut window = at_board();
+    let mut shape =
+        conclave_crdt::Shape::new(Kind::Image, conclave_crdt::Transform::new(0.0, 0.0, 200.0, 100.0), Style::default());
+    let name = format!("{:064x}", flag().len());
+    shape.image = Some(name.clone());
+    let edit = Edit::Add { id: id(9), shape, place: conclave_crdt::Place::Front };
+    window.script.world(|world| world.boards.board(DESIGN).edit(PageId::FIRST, &[edit], 0).unwrap());
+    window.script.event(Event::BoardReset { room: DESIGN });
+    window.settle();
+    window.settle();
+    assert_eq!(window.state().board().unwrap().pictures.here().count(), 0);
+    window.script.world(|world| {
+        world.boards.pictures.insert(name.clone(), conclave_node::view::PictureBytes(flag().into()));
+    });
+    window.script.event(Event::BoardPicture { room: DESIGN, image: name });
+    window.settle();
+    window.settle();
+    assert_eq!(window.state().board().unwrap().pictures.here().count(), 1);
+}
+
+#[test]
+fn pictures_that_are_dropped_go_onto_the_board_and_other_files_into_the_room() {
+    let mut window = at_board();
+    let paths = vec!["/tmp/plan.PNG".into(), "/tmp/notes.pdf".into()];
+    window.want(Intent::File(conclave::intent::FileIntent::ShareHere(paths)));
+    window.settle();
+    let commands = window.commands();
+    assert!(commands.iter().any(|command| matches!(command, Command::BoardAddPicture { path: Some(_), .. })));
+    let shared = commands.iter().filter(|command| matches!(command, Command::FileShare { .. })).count();
+    assert_eq!(shared, 1, "{commands:?}");
 }

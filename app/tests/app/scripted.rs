@@ -463,6 +463,8 @@ impl World {
             | Command::BoardUndo { .. }
             | Command::BoardHistory { .. }
             | Command::BoardRestore { .. }
+            | Command::BoardAddPicture { .. }
+            | Command::BoardPicture { .. }
             | Command::BoardLive { .. }) => self.boards.answer(command, events)?,
             _ => Reply::Done {},
         })

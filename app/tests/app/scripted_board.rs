@@ -6,7 +6,9 @@ use conclave_crdt::*;
 use conclave_node::command::{Command, Reply};
 use conclave_node::error::{CommandError, ErrorCode};
 use conclave_node::event::Event;
-use conclave_node::view::{BoardLiveView, BoardMomentView, BoardPageView, BoardView};
+use conclave_node::view::{
+    BoardLiveView, BoardMomentView, BoardPageView, BoardPictureView, BoardView, PictureBytes, PictureState,
+};
 use conclave_protocol::id::RoomId;
 
 #[derive(Default)]
@@ -14,6 +16,8 @@ pub struct Boards {
     boards: HashMap<RoomId, Board>,
     revision: u64,
     pub viewer: bool,
+    /// What was shared for the board, by name.
+    pub pictures: HashMap<String, PictureBytes>,
     /// What was told the others.
     pub live: Vec<BoardLiveView>,
 }
@@ -67,6 +71,13 @@ impl Boards {
                     moments: (0..count).map(|moment| BoardMomentView { moment, device: None }).collect(),
                 });
             }
+            Command::BoardAddPicture { data, .. } => {
+                let Some(data) = data else { return Err(CommandError::new(ErrorCode::FileGone, "no such file")) };
+                let image = format!("{:064x}", data.0.len());
+                self.pictures.insert(image.clone(), data);
+                return Ok(self.picture(image, false));
+            }
+            Command::BoardPicture { image, .. } => return Ok(self.picture(image, true)),
             Command::BoardLive { live, .. } => {
                 self.live.push(live);
                 return Ok(Reply::Done {});
@@ -81,6 +92,14 @@ impl Boards {
         let event = self.changed(room, changed.map_err(refused)?);
         events.push(event);
         Ok(Reply::Done {})
+    }
+
+    fn picture(&self, image: String, whole: bool) -> Reply {
+        let here = self.pictures.get(&image).cloned();
+        let state = if here.is_some() { PictureState::Here } else { PictureState::Absent };
+        let (width, height) = (here.as_ref().map(|_| 400), here.as_ref().map(|_| 200));
+        let data = here.filter(|_| whole);
+        Reply::BoardPicture { board_picture: BoardPictureView { image, state, mime: None, width, height, data } }
     }
 
     /// A plan for a launch, as people draw it.

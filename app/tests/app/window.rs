@@ -59,6 +59,10 @@ impl Window {
         self.harness.state().state()
     }
 
+    pub fn painted_pictures(&self) -> bool {
+        self.harness.state().pictures() > 0
+    }
+
     pub fn click(&mut self, label: &str) {
         self.node(label).click_accesskit();
         self.settle();

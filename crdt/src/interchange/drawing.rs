@@ -67,6 +67,8 @@ pub enum Item {
         corners: [(f32, f32); 4],
         /// How its file is called in the room.
         name: String,
+        /// Of all of it, 0 to 100.
+        opacity: u8,
     },
 }
 
@@ -119,6 +121,7 @@ fn paint(page: &PageView, element: &Element) -> Vec<Item> {
         Kind::Image => vec![Item::Image {
             corners: [corner(0.0, 0.0), corner(1.0, 0.0), corner(1.0, 1.0), corner(0.0, 1.0)],
             name: element.image.clone().unwrap_or_default(),
+            opacity: style.opacity.min(100),
         }],
     };
     items.extend(text(element));

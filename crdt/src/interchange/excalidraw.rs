@@ -4,7 +4,7 @@
 mod read;
 mod write;
 
-pub use read::{Imported, read};
+pub use read::{Imported, MAX_PICTURES, read};
 pub use write::write;
 
 use crate::shape::{Align, Dash, Head, Kind};

@@ -3,15 +3,16 @@
 use std::fmt::Write;
 
 use crate::interchange::drawing::{Drawing, Item, LINE_HEIGHT, Step};
+use crate::interchange::picture::{Picture, Pictures};
 use crate::shape::{Align, Color};
 
-/// The text of an SVG file.
-pub fn write(drawing: &Drawing) -> String {
+/// The text of an SVG file, the pictures in it.
+pub fn write(drawing: &Drawing, pictures: &Pictures) -> String {
     let b = drawing.bounds;
     let mut out = String::new();
     let _ = write!(
         out,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"{} {} {} {}\" width=\"{}\" height=\"{}\">\n",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" viewBox=\"{} {} {} {}\" width=\"{}\" height=\"{}\">\n",
         number(b.x0),
         number(b.y0),
         number(b.width()),
@@ -20,13 +21,13 @@ pub fn write(drawing: &Drawing) -> String {
         number(b.height())
     );
     for item in &drawing.items {
-        write_item(&mut out, item);
+        write_item(&mut out, item, pictures);
     }
     out.push_str("</svg>\n");
     out
 }
 
-fn write_item(out: &mut String, item: &Item) {
+fn write_item(out: &mut String, item: &Item, pictures: &Pictures) {
     // Writing to a string does not fail.
     let _ = match item {
         Item::Path { steps, fill, stroke, width, dash } => {
@@ -74,6 +75,18 @@ fn write_item(out: &mut String, item: &Item) {
                 let _ = write!(out, "<tspan x=\"{}\" y=\"{}\">{}</tspan>", number(at.0), number(y), escape(line));
             }
             writeln!(out, "</text>")
+        }
+        Item::Image { corners: [zero, right, _, down], name, opacity } if pictures.contains_key(name) => {
+            // The unit square, to where the corners lie: moved, stretched and turned at once.
+            let matrix = [right.0 - zero.0, right.1 - zero.1, down.0 - zero.0, down.1 - zero.1, zero.0, zero.1].map(number);
+            let url = pictures.get(name).map(Picture::data_url).unwrap_or_default();
+            let faded =
+                if *opacity < 100 { format!(" opacity=\"{}\"", number(f32::from(*opacity) / 100.0)) } else { String::new() };
+            writeln!(
+                out,
+                "<image width=\"1\" height=\"1\" preserveAspectRatio=\"none\" transform=\"matrix({})\"{faded} xlink:href=\"{url}\"/>",
+                matrix.join(" ")
+            )
         }
         Item::Image { corners, .. } => {
             let points: Vec<String> = corners.iter().map(|(x, y)| format!("{},{}", number(*x), number(*y))).collect();

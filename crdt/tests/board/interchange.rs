@@ -1,5 +1,6 @@
 //! What goes out to other programs comes back as it was.
 
+use conclave_crdt::interchange::picture::Pictures;
 use conclave_crdt::interchange::{drawing::Drawing, excalidraw, svg};
 use conclave_crdt::{Binding, Board, Color, Edit, End, GroupId, Head, Hold, Kind, PageId, Point, Shape, Style, Transform};
 
@@ -57,7 +58,7 @@ fn full() -> Board {
 #[test]
 fn a_page_goes_through_excalidraws_format_and_comes_back() {
     let one = full();
-    let text = excalidraw::write(page(&one));
+    let text = excalidraw::write(page(&one), &Pictures::new());
     let mut dice = Dice(77);
     let imported = excalidraw::read(text.as_bytes(), &mut || u128::from(dice.next()) << 64 | u128::from(dice.next())).unwrap();
     assert_eq!(imported.left_out, 0);
@@ -103,7 +104,7 @@ fn a_page_goes_through_excalidraws_format_and_comes_back() {
 #[test]
 fn the_same_file_can_be_put_on_a_page_twice() {
     let mut one = full();
-    let text = excalidraw::write(page(&one));
+    let text = excalidraw::write(page(&one), &Pictures::new());
     let before = page(&one).len();
     let mut dice = Dice(5);
     let imported = excalidraw::read(text.as_bytes(), &mut || u128::from(dice.next()) << 64 | u128::from(dice.next())).unwrap();
@@ -137,13 +138,13 @@ fn a_file_of_nonsense_is_refused_or_read_within_the_limits() {
     one.edit(PageId::FIRST, &imported.edits, 0).unwrap();
     assert!(page(&one).iter().any(|element| element.text == "abc" && element.frame.is_none()));
     // And it can be painted.
-    assert!(svg::write(&Drawing::of(page(&one))).ends_with("</svg>\n"));
+    assert!(svg::write(&Drawing::of(page(&one)), &Pictures::new()).ends_with("</svg>\n"));
 }
 
 #[test]
 fn svg_holds_everything_and_nothing_that_runs() {
     let one = full();
-    let text = svg::write(&Drawing::of(page(&one)));
+    let text = svg::write(&Drawing::of(page(&one)), &Pictures::new());
     assert!(text.contains("in the &quot;box&quot; &lt;b&gt;&amp;") && text.contains("rotate("));
     assert!(!text.contains("<script") && !text.contains("href") && !text.contains("NaN") && !text.contains("inf"));
     assert!(text.contains("stroke-dasharray") && text.contains("#1971c2") && text.contains("fill-opacity"));

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use conclave_crdt::interchange::picture::{Picture, Pictures};
 use conclave_crdt::{Actor, Board, Change, Changed, EditError, PageId, pack, unpack};
 use conclave_protocol::id::{DeviceId, RoomId};
 use conclave_protocol::log::op::MAX_OP_BODY;
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::{Answer, Ask, BoardOp, Done, Job};
 use crate::command::{BoardFormat, Reply};
+use crate::driver::Shelf;
 use crate::error::{CommandError, ErrorCode};
 use crate::event::Event;
 use crate::view::{BoardMomentView, BoardPageView, BoardView};
@@ -23,6 +25,8 @@ const GATHER_LONG: Duration = Duration::from_secs(1);
 const MANY: usize = 100;
 /// Longest file that is imported, in bytes.
 const MAX_IMPORT: u64 = 64 * 1024 * 1024;
+/// Bytes of pictures that go into one exported file; of those beyond, the places are shown.
+const MAX_PICTURES: usize = 256 * 1024 * 1024;
 
 /// The boards that are open.
 pub(super) struct Desk {
@@ -177,8 +181,8 @@ impl Desk {
                 let _ = answer.send(Ok(Reply::BoardMoments { moments: moments.collect() }));
                 return;
             }
-            Ask::Export { page, format, path } => {
-                let _ = answer.send(export(&open.board, page, format, &path));
+            Ask::Export { page, format, path, pictures } => {
+                let _ = answer.send(export(&open.board, page, &pictures, format, &path));
                 return;
             }
             Ask::Edit { page, edits, gesture } => open.board.edit(page, &edits, gesture).map_err(refused),
@@ -186,7 +190,12 @@ impl Desk {
             Ask::Undo { redo: false } => open.board.undo().map_err(refused),
             Ask::Undo { redo: true } => open.board.redo().map_err(refused),
             Ask::Restore { page, moment } => open.board.restore(page, moment as usize).map_err(refused),
-            Ask::Import { page, path } => import(&mut open.board, page, &path),
+            Ask::Import { page, path } => import(&mut open.board, page, &path).map(|(changed, pictures)| {
+                if !pictures.is_empty() {
+                    let _ = self.done.blocking_send(Done::Pictures { room, pictures });
+                }
+                changed
+            }),
         };
         open.outbox.extend(open.board.take_changes());
         match changed {
@@ -280,15 +289,26 @@ fn read_page(open: &Open, page: PageId, moment: Option<u32>) -> Result<Reply, Co
     Ok(Reply::BoardPage { board_page: BoardPageView { page, revision: open.revision, elements } })
 }
 
-fn export(board: &Board, page: PageId, format: BoardFormat, path: &Path) -> Result<Reply, CommandError> {
+fn export(board: &Board, page: PageId, shelf: &Shelf, format: BoardFormat, path: &Path) -> Result<Reply, CommandError> {
     let view = board.page(page).ok_or_else(|| refused(EditError::UnknownPage))?;
-    let bytes = super::export::export(board, page, view, format)?;
+    let mut pictures = Pictures::new();
+    let mut room = MAX_PICTURES;
+    for name in view.iter().filter_map(|element| element.image.as_ref()) {
+        if !pictures.contains_key(name)
+            && let Some(picture) = shelf.read(name)
+            && let Some(left) = room.checked_sub(picture.bytes.len())
+        {
+            room = left;
+            pictures.insert(name.clone(), picture);
+        }
+    }
+    let bytes = super::export::export(board, page, view, &pictures, format)?;
     std::fs::write(path, bytes)
         .map_err(|error| CommandError::new(ErrorCode::StoreFailed, format!("{} cannot be written: {error}.", path.display())))?;
     Ok(Reply::Done {})
 }
 
-fn import(board: &mut Board, page: PageId, path: &Path) -> Result<Changed, CommandError> {
+fn import(board: &mut Board, page: PageId, path: &Path) -> Result<(Changed, Vec<Picture>), CommandError> {
     let failed =
         |error: std::io::Error| CommandError::new(ErrorCode::BadRequest, format!("{} cannot be read: {error}.", path.display()));
     let length = std::fs::metadata(path).map_err(failed)?.len();

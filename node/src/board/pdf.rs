@@ -1,7 +1,11 @@
 //! A drawing as a page of PDF 1.7: paths as paths, text in one of the fonts that every reader has. Letters beyond Latin-1 become question
 //! marks there.
 
+mod pictures;
+
+use self::pictures::Placed;
 use conclave_crdt::interchange::drawing::{Drawing, Item, LINE_HEIGHT, Step};
+use conclave_crdt::interchange::picture::Pictures;
 use conclave_crdt::{Align, Color};
 use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 use pdf_writer::{Content, Finish, Name, Pdf, Rect, Ref, Str};
@@ -20,7 +24,7 @@ const WIDTHS: [u16; 95] = [
 ];
 
 /// The bytes of the file.
-pub(super) fn write(drawing: &Drawing) -> Vec<u8> {
+pub(super) fn write(drawing: &Drawing, pictures: &Pictures) -> Vec<u8> {
     let bounds = drawing.bounds;
     let scale = POINTS.min(MAX_SIDE / bounds.width().max(bounds.height()).max(1.0));
     let (catalog, pages, page, font, content) = (Ref::new(1), Ref::new(2), Ref::new(3), Ref::new(4), Ref::new(5));
@@ -29,16 +33,22 @@ pub(super) fn write(drawing: &Drawing) -> Vec<u8> {
     // Downwards here, upwards there.
     paint.transform([scale, 0.0, 0.0, -scale, -bounds.x0 * scale, bounds.y1 * scale]);
     paint.set_line_cap(LineCapStyle::RoundCap).set_line_join(LineJoinStyle::RoundJoin);
-    for item in &drawing.items {
-        paint_item(&mut paint, item, &mut states);
-    }
     let mut pdf = Pdf::new();
+    let placed = Placed::write(&mut pdf, &drawing.items, pictures, &mut content.get());
+    for item in &drawing.items {
+        paint_item(&mut paint, item, &mut states, &placed);
+    }
     pdf.catalog(catalog).pages(pages);
     pdf.pages(pages).kids([page]).count(1);
     let mut sheet = pdf.page(page);
     sheet.media_box(Rect::new(0.0, 0.0, bounds.width() * scale, bounds.height() * scale)).parent(pages).contents(content);
     let mut resources = sheet.resources();
     resources.fonts().pair(FONT, font);
+    let mut images = resources.x_objects();
+    for (name, at) in placed.iter() {
+        images.pair(Name(name.as_bytes()), at);
+    }
+    images.finish();
     let mut kept = resources.ext_g_states();
     for (index, opacity) in states.iter().enumerate() {
         let share = f32::from(*opacity) / 255.0;
@@ -55,7 +65,7 @@ pub(super) fn write(drawing: &Drawing) -> Vec<u8> {
     pdf.finish()
 }
 
-fn paint_item(paint: &mut Content, item: &Item, states: &mut Vec<u8>) {
+fn paint_item(paint: &mut Content, item: &Item, states: &mut Vec<u8>, placed: &Placed) {
     match item {
         Item::Path { steps, fill, stroke, width, dash } => {
             if !fill.is_none() {
@@ -87,6 +97,14 @@ fn paint_item(paint: &mut Content, item: &Item, states: &mut Vec<u8>) {
                 // Letters stand upright though the page is turned over.
                 paint.set_text_matrix([cos, sin, sin, -cos, place.0, place.1]).show(Str(&letters)).end_text();
             }
+        }
+        Item::Image { corners: [zero, right, _, down], name, opacity } if placed.name(name).is_some() => {
+            let opacity = u16::from((*opacity).min(100)) * 255 / 100;
+            set_opacity(paint, Color(u32::from(opacity)), states);
+            // The unit square of a picture has its beginning at the bottom left.
+            let matrix = [right.0 - zero.0, right.1 - zero.1, zero.0 - down.0, zero.1 - down.1, down.0, down.1];
+            let name = placed.name(name).unwrap_or_default();
+            paint.save_state().transform(matrix).x_object(Name(name.as_bytes())).restore_state();
         }
         Item::Image { corners, .. } => {
             let steps: Vec<Step> = corners

@@ -1,19 +1,22 @@
 //! `conclave-node board …`: whiteboards from a terminal.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
-use conclave_crdt::{Edit, PageId};
+use conclave_crdt::{Edit, ElementId, Kind, PageId, Place, Shape, Style, Transform};
 use conclave_protocol::id::RoomId;
+use tokio::time::{Instant, timeout_at};
 
 use super::client::{Client, Failure, part};
 use super::oneshot::{Output, be_heard, find_room};
 use super::render;
 use crate::command::{BoardFormat, Command};
 use crate::error::ErrorCode;
-use crate::view::{BoardPageView, BoardView};
+use crate::event::Event;
+use crate::view::{BoardPageView, BoardPictureView, BoardView, PictureState};
 
 /// Longest list of edits that is read, in bytes.
 const MAX_EDITS: u64 = 16 * 1024 * 1024;
@@ -55,7 +58,29 @@ pub(crate) enum BoardCommand {
         #[arg(long)]
         page: Option<String>,
     },
-    /// Puts what a file of Excalidraw holds on a page.
+    /// Puts a picture, PNG or JPEG, on a page.
+    #[command(after_help = "Example:\n  conclave-node board insert Kitchen plan.png --at 100,200 --width 640")]
+    Insert {
+        room: String,
+        file: PathBuf,
+        /// Where its top left is to be, in px of the page.
+        #[arg(long, value_name = "X,Y", default_value = "0,0", value_parser = point, allow_hyphen_values = true)]
+        at: (f32, f32),
+        /// How wide it is to be, in px of the page [default: as wide as it is].
+        #[arg(long, value_name = "PX")]
+        width: Option<f32>,
+        /// Which page [default: the first].
+        #[arg(long)]
+        page: Option<String>,
+    },
+    /// Writes a picture of the board to a file, as it was shared.
+    Picture {
+        room: String,
+        /// What an element calls it (`image` in `board show --json`).
+        image: String,
+        file: PathBuf,
+    },
+    /// Puts what a file of Excalidraw holds on a page, with its pictures.
     Import {
         room: String,
         file: PathBuf,
@@ -68,7 +93,7 @@ pub(crate) enum BoardCommand {
 impl BoardCommand {
     /// Others should hear of it.
     pub(crate) fn is_heard(&self) -> bool {
-        matches!(self, Self::Draw { .. } | Self::Import { .. })
+        matches!(self, Self::Draw { .. } | Self::Import { .. } | Self::Insert { .. } | Self::Picture { .. } | Self::Export { .. })
     }
 }
 
@@ -100,7 +125,33 @@ pub(crate) async fn board(client: &mut Client, command: BoardCommand, linger: Du
             };
             let (room, page) = find_page(client, &room, page).await?;
             let path = std::path::absolute(&file).map_err(|error| Failure::usage(error.to_string()))?;
+            let missing = if format == BoardFormat::Automerge { 0 } else { fetch_pictures(client, room, page, linger).await? };
             let json = client.ask(Command::BoardExport { room, page, format, path }).await?;
+            let mut text = format!("Written: {}\n", file.display());
+            if missing > 0 {
+                text += &format!("{missing} of its pictures are not here; their places are shown.\n");
+            }
+            Ok(Output { json, text })
+        }
+        BoardCommand::Insert { room, file, at, width, page } => {
+            let (room, page) = find_page(client, &room, page).await?;
+            let path = std::path::absolute(&file).map_err(|error| Failure::usage(error.to_string()))?;
+            let add = Command::BoardAddPicture { room, path: Some(path), data: None };
+            let picture: BoardPictureView = client.ask_for(add, "board_picture").await?;
+            let edit = picture_edit(&picture, at, width)?;
+            let json = client.ask(Command::BoardEdit { room, page, edits: vec![edit], gesture: 0 }).await?;
+            be_heard(client, room, linger).await?;
+            Ok(Output { json, text: format!("Inserted: {}\n", picture.image) })
+        }
+        BoardCommand::Picture { room, image, file } => {
+            let room = find_room(client, &room).await?;
+            wait_for_pictures(client, room, [image.clone()].into(), linger).await?;
+            let to = std::path::absolute(&file).map_err(|error| Failure::usage(error.to_string()))?;
+            let json = client.ask(Command::BoardPicture { room, image, to: Some(to), data: false }).await?;
+            let picture: BoardPictureView = part(&json, "board_picture")?;
+            if picture.state != PictureState::Here {
+                return Err(Failure::new(ErrorCode::FileGone, "the picture is not here, and nobody who is here has it"));
+            }
             Ok(Output { json, text: format!("Written: {}\n", file.display()) })
         }
         BoardCommand::Import { room, file, page } => {
@@ -111,6 +162,65 @@ pub(crate) async fn board(client: &mut Client, command: BoardCommand, linger: Du
             Ok(Output { json, text: "Imported.\n".to_owned() })
         }
     }
+}
+
+/// `X,Y`.
+fn point(text: &str) -> Result<(f32, f32), String> {
+    let parts = text.split_once(',').and_then(|(x, y)| Some((x.trim().parse().ok()?, y.trim().parse().ok()?)));
+    parts.ok_or_else(|| "two numbers with a comma between them are wanted".to_owned())
+}
+
+/// What puts a picture on a page: as large as it is, or as wide as was asked.
+fn picture_edit(picture: &BoardPictureView, (x, y): (f32, f32), width: Option<f32>) -> Result<Edit, Failure> {
+    let own = (picture.width.unwrap_or(1).max(1) as f32, picture.height.unwrap_or(1).max(1) as f32);
+    let wide = width.unwrap_or(own.0);
+    if !(wide.is_finite() && wide >= 1.0) {
+        return Err(Failure::usage("a picture is at least 1 px wide"));
+    }
+    let mut shape = Shape::new(Kind::Image, Transform::new(x, y, wide, wide / own.0 * own.1), Style::default());
+    shape.image = Some(picture.image.clone());
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)
+        .map_err(|error| Failure::new(ErrorCode::Busy, format!("the system gives no chance: {error}")))?;
+    Ok(Edit::Add { id: ElementId::from_random(u128::from_le_bytes(random)), shape, place: Place::Front })
+}
+
+/// Has the pictures of a page here, as far as somebody who is there has them; says how many are not.
+async fn fetch_pictures(client: &mut Client, room: RoomId, page: PageId, linger: Duration) -> Result<usize, Failure> {
+    let view: BoardPageView = client.ask_for(Command::BoardPage { room, page, moment: None }, "board_page").await?;
+    let images: BTreeSet<String> = view.elements.iter().filter_map(|element| element.image.clone()).collect();
+    wait_for_pictures(client, room, images, linger).await
+}
+
+async fn wait_for_pictures(
+    client: &mut Client,
+    room: RoomId,
+    images: BTreeSet<String>,
+    linger: Duration,
+) -> Result<usize, Failure> {
+    if images.is_empty() {
+        return Ok(0);
+    }
+    client.follow_events().await?;
+    let (mut coming, mut missing) = (BTreeSet::new(), 0);
+    for image in images {
+        let ask = Command::BoardPicture { room, image: image.clone(), to: None, data: false };
+        let picture: BoardPictureView = client.ask_for(ask, "board_picture").await?;
+        match picture.state {
+            PictureState::Here => {}
+            PictureState::Refused => missing += 1,
+            PictureState::Coming | PictureState::Absent => drop(coming.insert(image)),
+        }
+    }
+    let deadline = Instant::now() + linger;
+    while !coming.is_empty() {
+        match timeout_at(deadline, client.next_event()).await {
+            Ok(Some(Event::BoardPicture { room: of, image })) if of == room => drop(coming.remove(&image)),
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => break,
+        }
+    }
+    Ok(missing + coming.len())
 }
 
 fn format_of(file: &std::path::Path) -> Option<BoardFormat> {

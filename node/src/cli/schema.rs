@@ -137,6 +137,7 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::Team { .. } => "team",
         Reply::Board { .. } => "board",
         Reply::BoardPage { .. } => "board_page",
+        Reply::BoardPicture { .. } => "board_picture",
         Reply::BoardMoments { .. } => "moments",
         Reply::Done {} => "",
     }
@@ -182,6 +183,7 @@ fn every_answer_is_described() {
         "team",
         "board",
         "board_page",
+        "board_picture",
         "moments",
         "",
     ];

@@ -10,6 +10,7 @@ use conclave_protocol::live::LivePayload;
 use conclave_protocol::log::acl::Role;
 use conclave_protocol::room::Operation;
 
+use super::files::PictureFrom;
 use super::{Driver, calls};
 use crate::board::{Ask, BoardOp, Boards, Done, Job};
 use crate::command::Reply;
@@ -123,6 +124,11 @@ impl Driver {
         match done {
             Done::Happened(event) => self.publish(event),
             Done::Reopen { room } => self.board_reopen(room),
+            Done::Pictures { room, pictures } => {
+                for picture in pictures {
+                    self.picture_add(room, PictureFrom::Bytes(picture.bytes), None);
+                }
+            }
             Done::Write { room, batch, bodies, answers } => {
                 let written = self.board_write(room, bodies).await;
                 self.boards.thread.give(Job::Written { room, batch });

@@ -1,6 +1,7 @@
 //! Commands: each goes to the part of the loop that answers it, here and nowhere else.
 
 use super::calls::{self, Change};
+use super::files::PictureFrom;
 use super::{Driver, net_refused};
 use crate::board::Ask;
 use crate::command::{Command, Reply};
@@ -77,9 +78,20 @@ impl Driver {
                 return self.board_ask(room, Ask::Restore { page, moment }, reply);
             }
             Command::BoardExport { room, page, format, path } => {
-                return self.board_ask(room, Ask::Export { page, format, path }, reply);
+                let pictures = self.picture_shelf(room);
+                return self.board_ask(room, Ask::Export { page, format, path, pictures }, reply);
             }
             Command::BoardImport { room, page, path } => return self.board_ask(room, Ask::Import { page, path }, reply),
+            Command::BoardAddPicture { room, path: Some(path), data: None } => {
+                return self.picture_add(room, PictureFrom::Path(path), Some(reply));
+            }
+            Command::BoardAddPicture { room, path: None, data: Some(data) } => {
+                return self.picture_add(room, PictureFrom::Bytes(data.0.to_vec()), Some(reply));
+            }
+            Command::BoardAddPicture { .. } => {
+                Err(CommandError::new(ErrorCode::BadRequest, "A picture has a path or data, one of them."))
+            }
+            Command::BoardPicture { room, image, to, data } => return self.picture_show(room, image, (to, data), reply).await,
             Command::BoardLive { room, live } => self.board_live(room, &live),
             Command::CallLeave {} => self.call_leave(),
             Command::CallDeafen { on } => self.call_deafen(on),

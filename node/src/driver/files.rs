@@ -4,6 +4,7 @@
 mod acts;
 mod beside_call;
 mod kept;
+mod pictures;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 
 use self::acts::SharedDone;
 use self::kept::{Kept, KeptState};
+pub(crate) use self::pictures::{From as PictureFrom, Shelf};
 use super::Driver;
 use super::links::{FromLink, LinkId, LinkKey};
 use crate::error::CommandError;
@@ -55,6 +57,8 @@ pub(super) struct Files {
     sharing: mpsc::Sender<SharedDone>,
     /// At the call that runs, if one does.
     look: Option<beside_call::Look>,
+    /// Pictures that boards wait for.
+    wanted: pictures::Wanted,
 }
 
 impl Files {
@@ -69,6 +73,7 @@ impl Files {
             shared,
             sharing,
             look: None,
+            wanted: pictures::Wanted::default(),
         }
     }
 
@@ -190,6 +195,7 @@ impl Driver {
                 }
             }
         }
+        self.fetch_pictures(room).await;
         self.reach_for_files(room);
     }
 
@@ -211,6 +217,7 @@ impl Driver {
             self.forget_file(room, file).await;
         }
         self.files.rooms.remove(&room);
+        self.forget_pictures(room);
         self.files.changed.retain(|(other, _)| *other != room);
     }
 
@@ -298,6 +305,7 @@ impl Driver {
                     known.progress.down = 0;
                     known.progress.map = String::new();
                 }
+                self.picture_finished(room, file).await;
             }
             News::Stopped { file, error } => {
                 let Some(room) = self.files.room_of(file) else { return };

@@ -77,6 +77,11 @@ impl Beside {
         file.write_all_at(&hashes.concat(), u64::from(page) * u64::from(PAGE) * 32).map_err(|error| FileError::of(&error, true))
     }
 
+    /// All sealed chunks of a file at once.
+    pub(crate) fn save_sealed(&self, sealed: &[u8]) -> Result<(), FileError> {
+        self.save("sealed", sealed)
+    }
+
     pub(crate) fn save_table(&self, table: &[u8]) -> Result<(), FileError> {
         self.save("table", table)
     }
@@ -100,7 +105,7 @@ impl Beside {
 
     /// Everything of it goes; what is not there is gone already.
     pub(crate) fn remove(&self) {
-        for ending in ["hashes", "table", "journal", "sealed", "sealed.part", "hashes.new", "table.new"] {
+        for ending in ["hashes", "table", "journal", "sealed", "sealed.part", "hashes.new", "table.new", "sealed.new"] {
             let _ = std::fs::remove_file(self.path(ending));
         }
     }

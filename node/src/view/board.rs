@@ -5,6 +5,7 @@ use std::sync::Arc;
 use conclave_crdt::{Element, ElementId, Kind, PageId, PageInfo, Point, Style};
 use conclave_protocol::board::{BoardLive, Ink, LIVE_STEPS, MAX_SELECTION};
 use conclave_protocol::id::DeviceId;
+use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 /// A board: its pages, and what this person may do.
@@ -29,6 +30,61 @@ pub struct BoardPageView {
     /// The lowest first.
     #[serde(with = "conclave_crdt::shared")]
     pub elements: Vec<Arc<Element>>,
+}
+
+/// A picture that elements of a board show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardPictureView {
+    /// What elements call it: the BLAKE3 hash of its file, in hexadecimal.
+    pub image: String,
+    pub state: PictureState,
+    /// `image/png` or `image/jpeg`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mime: Option<String>,
+    /// In pixels.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub height: Option<u32>,
+    /// Its file, where it was asked for and is here.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub data: Option<PictureBytes>,
+}
+
+/// How it stands with a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PictureState {
+    Here,
+    /// It is being fetched.
+    Coming,
+    /// Nobody has shared it in this room.
+    Absent,
+    /// Too large, damaged, or beyond what is fetched unasked.
+    Refused,
+}
+
+/// The file of a picture; base 64 in JSON.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PictureBytes(pub Arc<[u8]>);
+
+impl core::fmt::Debug for PictureBytes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Serialize for PictureBytes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for PictureBytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        BASE64.decode(text.as_bytes()).map(|bytes| Self(bytes.into())).map_err(serde::de::Error::custom)
+    }
 }
 
 /// A moment of a page's history.

@@ -22,6 +22,8 @@ struct Held {
     /// How hard the pen is pressed, where that is known.
     force: Option<f32>,
     inside: bool,
+    /// Text was pasted with the key that is held.
+    pasted: bool,
 }
 
 pub(super) fn input_ui(ui: &mut Ui, canvas: &Response, view: &BoardScreen<'_>, draw: &mut Draw<'_>) {
@@ -61,6 +63,13 @@ pub(super) fn input_ui(ui: &mut Ui, canvas: &Response, view: &BoardScreen<'_>, d
                 ctrl: modifiers.command,
             };
             match event {
+                Event::Paste(_) => held.pasted = true,
+                // Where there is no text to be pasted the shell says nothing: then it may be a picture.
+                Event::Key { key: Key::V, pressed: false, modifiers, .. } if keyboard && modifiers.command => {
+                    if !std::mem::take(&mut held.pasted) {
+                        draw.board(BoardIntent::ClipboardPicture);
+                    }
+                }
                 Event::Touch { force, phase, .. } => {
                     held.force = force.filter(|_| !matches!(phase, TouchPhase::End | TouchPhase::Cancel));
                 }

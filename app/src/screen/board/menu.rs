@@ -32,6 +32,15 @@ pub(super) fn menu_ui(ui: &mut Ui, view: &BoardScreen<'_>, draw: &mut Draw<'_>) 
             }
         }
         hairline(ui);
+        if !board.is_still() {
+            if menu_item(ui, icons::IMAGE, &draw.t("board-insert-picture")) {
+                draw.board(BoardIntent::InsertPicture);
+            }
+            if menu_item(ui, icons::CLIPBOARD, &draw.t("board-paste-picture")) {
+                draw.board(BoardIntent::ClipboardPicture);
+            }
+            hairline(ui);
+        }
         for (icon, key, format) in [
             (icons::FILE_PNG, "board-export-png", BoardFormat::Png),
             (icons::FILE_SVG, "board-export-svg", BoardFormat::Svg),

@@ -156,6 +156,9 @@ impl Board {
                 let (room, page) = (self.room, self.page);
                 return vec![AppState::ask_board(room, Asked::File, Command::BoardImport { room, page, path })];
             }
+            BoardIntent::InsertPicture => return vec![Effect::Choose(Choice::BoardPictures)],
+            BoardIntent::ClipboardPicture if !self.is_still() => return vec![Effect::Choose(Choice::ClipboardPicture)],
+            BoardIntent::AddPicture(from) => return self.add_picture(from),
             BoardIntent::Undo | BoardIntent::Redo => {
                 let (room, redo) = (self.room, intent == BoardIntent::Redo);
                 if !self.is_still() && if redo { self.can_redo } else { self.can_undo } {
@@ -250,7 +253,7 @@ impl Board {
         self.with_frames().iter().map(|element| Edit::Delete { id: element.id }).collect()
     }
 
-    fn add_copies(&mut self, shapes: Vec<(ElementId, Shape)>) -> Vec<Effect> {
+    pub(super) fn add_copies(&mut self, shapes: Vec<(ElementId, Shape)>) -> Vec<Effect> {
         if shapes.is_empty() || self.is_still() {
             return Vec::new();
         }

@@ -8,9 +8,13 @@ use super::{ALIGNS, BadFile, DASHES, HEADS, KINDS, value_of};
 use crate::edit::{Edit, Place};
 use crate::geometry::{MAX_COORDINATE, MAX_POINTS, Point};
 use crate::id::{ElementId, GroupId};
+use crate::interchange::picture::{Picture, Pictures};
 use crate::schema::is_text_char;
 use crate::shape::{Align, Binding, Color, Head, Hold, Kind, MAX_FONT, MAX_TEXT, MAX_WIDTH, Shape, Style, Transform};
 use crate::stage::MAX_ELEMENTS;
+
+/// Most pictures that are taken out of one file.
+pub const MAX_PICTURES: usize = 64;
 
 /// What a file holds, as edits for a page.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +23,25 @@ pub struct Imported {
     pub edits: Vec<Edit>,
     /// Elements that were left out, because nothing here shows them.
     pub left_out: usize,
+    /// The pictures in the file that its elements show, by the names that the edits have for them; at most [`MAX_PICTURES`].
+    pub pictures: Pictures,
+}
+
+impl Imported {
+    /// Gives pictures other names, in the edits too.
+    pub fn rename_pictures(&mut self, name: impl Fn(&Picture) -> String) {
+        let new: HashMap<String, String> = self.pictures.iter().map(|(old, picture)| (old.clone(), name(picture))).collect();
+        for edit in &mut self.edits {
+            if let Edit::Add { shape, .. } = edit
+                && let Some(image) = &mut shape.image
+                && let Some(name) = new.get(image)
+            {
+                image.clone_from(name);
+            }
+        }
+        let renamed = std::mem::take(&mut self.pictures).into_iter();
+        self.pictures = renamed.filter_map(|(old, picture)| Some((new.get(&old)?.clone(), picture))).collect();
+    }
 }
 
 /// Reads a file. `random` gives 128 random bits at each call: elements get new names, so that a file can be put on a page twice.
@@ -50,7 +73,7 @@ pub fn read(json: &[u8], random: &mut dyn FnMut() -> u128) -> Result<Imported, B
         .collect();
     let frames: HashSet<ElementId> =
         living.iter().filter(|element| kind_of(element) == Some(Kind::Frame)).filter_map(|frame| names.of(frame, "id")).collect();
-    let mut imported = Imported { edits: Vec::new(), left_out: 0 };
+    let mut imported = Imported { edits: Vec::new(), left_out: 0, pictures: Pictures::new() };
     for element in living {
         if element.get("containerId").and_then(Value::as_str).is_some_and(|container| inside.contains_key(container)) {
             continue;
@@ -59,6 +82,17 @@ pub fn read(json: &[u8], random: &mut dyn FnMut() -> u128) -> Result<Imported, B
         match (names.of(element, "id"), shape(element, text, &names, &frames)) {
             (Some(id), Some(shape)) => imported.edits.push(Edit::Add { id, shape, place: Place::Front }),
             _ => imported.left_out += 1,
+        }
+    }
+    let files = file.get("files").and_then(Value::as_object);
+    for edit in &imported.edits {
+        let Edit::Add { shape: Shape { image: Some(image), .. }, .. } = edit else { continue };
+        if imported.pictures.len() >= MAX_PICTURES || imported.pictures.contains_key(image) {
+            continue;
+        }
+        let url = files.and_then(|files| files.get(image)?.get("dataURL")?.as_str());
+        if let Some(picture) = url.and_then(Picture::from_data_url) {
+            imported.pictures.insert(image.clone(), picture);
         }
     }
     Ok(imported)

@@ -1,18 +1,21 @@
 //! From a page to Excalidraw's elements.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::{ALIGNS, DASHES, HEADS, KINDS, name_of};
 use crate::geometry::Rect;
 use crate::interchange::drawing::LINE_HEIGHT;
+use crate::interchange::picture::Pictures;
 use crate::shape::{Binding, Color, Element, Head, Hold, Kind};
 use crate::view::PageView;
 
-/// The text of a file that Excalidraw opens.
-pub fn write(page: &PageView) -> String {
+/// The text of a file that Excalidraw opens, the pictures in it.
+pub fn write(page: &PageView, pictures: &Pictures) -> String {
     let mut elements = Vec::new();
     for element in page.iter() {
-        elements.push(Value::Object(element_of(page, element)));
+        elements.push(Value::Object(element_of(page, pictures, element)));
         if !element.text.is_empty() && !matches!(element.kind, Kind::Text | Kind::Frame) {
             elements.push(Value::Object(text_in(element)));
         }
@@ -23,12 +26,24 @@ pub fn write(page: &PageView) -> String {
         "source": "https://conclave.invalid",
         "elements": elements,
         "appState": { "gridSize": null, "viewBackgroundColor": "#ffffff" },
-        "files": {},
+        "files": files(page, pictures),
     });
     file.to_string()
 }
 
-fn element_of(page: &PageView, element: &Element) -> Map<String, Value> {
+/// The pictures that the page shows, by the names that its elements have for them.
+fn files(page: &PageView, pictures: &Pictures) -> Map<String, Value> {
+    let shown: BTreeSet<&String> = page.iter().filter_map(|element| element.image.as_ref()).collect();
+    let entry = |name: &String| {
+        let picture = pictures.get(name)?;
+        // Excalidraw asks when it was made; the same page is to be the same file each time.
+        let file = json!({ "mimeType": picture.format.mime(), "id": name, "dataURL": picture.data_url(), "created": 1 });
+        Some((name.clone(), file))
+    };
+    shown.into_iter().filter_map(entry).collect()
+}
+
+fn element_of(page: &PageView, pictures: &Pictures, element: &Element) -> Map<String, Value> {
     let kind = if element.kind == Kind::Note { "rectangle" } else { name_of(&KINDS, &element.kind).unwrap_or("rectangle") };
     let mut out = common(element, element.id.as_str(), kind);
     let style = element.style;
@@ -57,7 +72,8 @@ fn element_of(page: &PageView, element: &Element) -> Map<String, Value> {
         Kind::Frame => set("name", if element.text.is_empty() { Value::Null } else { json!(element.text) }),
         Kind::Image => {
             set("fileId", json!(element.image));
-            set("status", json!("pending"));
+            let here = element.image.as_ref().is_some_and(|image| pictures.contains_key(image));
+            set("status", json!(if here { "saved" } else { "pending" }));
             set("scale", json!([1, 1]));
         }
         Kind::Pen | Kind::Line | Kind::Arrow => {

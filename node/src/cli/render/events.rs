@@ -58,7 +58,9 @@ pub(crate) fn event(event: &Event, rooms: &[RoomView]) -> Option<String> {
         }
         Event::TeamChanged { team: None } => "this device belongs to no team any more".to_owned(),
         // A stroke is no line of text: `board show` tells what stands there.
-        Event::BoardChanged { .. } | Event::BoardReset { .. } | Event::BoardLive { .. } => return None,
+        Event::BoardChanged { .. } | Event::BoardReset { .. } | Event::BoardPicture { .. } | Event::BoardLive { .. } => {
+            return None;
+        }
         Event::CallChanged { .. } | Event::MediaDevices { .. } | Event::MediaLevel { .. } => return None,
         Event::CallReaction { room, device, emoji } => format!("{}: {} {}", named(room), who(room, device), clean(emoji)),
         Event::CallHandLowered { room, device: Some(device) } => {

@@ -19,6 +19,7 @@ use crate::error::{CommandError, ErrorCode};
 use crate::event::Event;
 use crate::files::{Ask, Beside, FileError, Pass, Prepared, Progress, prepare};
 use crate::store::Batch;
+use crate::view::BoardPictureView;
 
 /// Between two looks at a pass that reads a file.
 const LOOK: Duration = Duration::from_millis(250);
@@ -31,10 +32,19 @@ const FOLDER: &str = "files.folder";
 
 /// A file was read and hashed, to be shared.
 pub(crate) struct SharedDone {
-    room: RoomId,
-    path: PathBuf,
-    prepared: Result<Prepared, FileError>,
-    reply: calls::Answer,
+    pub(super) room: RoomId,
+    pub(super) what: What,
+    pub(super) prepared: Result<Prepared, FileError>,
+    /// Nobody may wait for it: it came with a page.
+    pub(super) reply: Option<calls::Answer>,
+}
+
+/// What was read.
+pub(super) enum What {
+    /// A person's file or folder, served as it lies.
+    Path(PathBuf),
+    /// A picture for the board, served sealed.
+    Picture(BoardPictureView),
 }
 
 fn unknown_file() -> CommandError {
@@ -78,32 +88,50 @@ impl Driver {
                     }
                 }
             };
-            let _ = done.send(SharedDone { room, path, prepared, reply }).await;
+            let _ = done.send(SharedDone { room, what: What::Path(path), prepared, reply: Some(reply) }).await;
         });
     }
 
     pub(in crate::driver) async fn handle_shared(&mut self, done: SharedDone) {
-        let SharedDone { room, path, prepared, reply } = done;
-        let answer = match prepared {
-            Ok(prepared) => self.share(room, &path, prepared).await,
-            Err(error) => Err(error.into()),
+        let SharedDone { room, what, prepared, reply } = done;
+        let answer = match (what, prepared) {
+            (What::Path(path), Ok(prepared)) => {
+                let path = path.canonicalize().unwrap_or(path);
+                let shared = self.share(room, Some(Kept::shared(path.display().to_string())), prepared).await;
+                shared.and_then(|file| self.file_reply(room, file))
+            }
+            (What::Picture(view), Ok(prepared)) if self.has_picture(room, &prepared.manifest) => {
+                Beside::new(&self.files.dir, &prepared.manifest).remove();
+                Ok(Reply::BoardPicture { board_picture: view })
+            }
+            (What::Picture(view), Ok(prepared)) => {
+                // What travels in its manifest is everybody's already.
+                let kept = prepared.manifest.inline.is_none().then(Kept::sealed);
+                self.share(room, kept, prepared).await.map(|_| Reply::BoardPicture { board_picture: view })
+            }
+            (_, Err(error)) => Err(error.into()),
         };
         self.tell_files().await;
-        let _ = reply.send(answer);
+        match (reply, answer) {
+            (Some(reply), answer) => drop(reply.send(answer)),
+            (None, Err(error)) => self.publish(Event::Problem { error: error.into() }),
+            (None, Ok(_)) => {}
+        }
     }
 
-    async fn share(&mut self, room: RoomId, path: &Path, prepared: Prepared) -> Result<Reply, CommandError> {
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    async fn share(&mut self, room: RoomId, kept: Option<Kept>, prepared: Prepared) -> Result<FileId, CommandError> {
         let body = wire::encode(&prepared.manifest);
         let (now, entry) = (self.now_ms(), self.entry(room)?);
         let applied = entry.room.write(kind::SHARE, body, now).map_err(rooms::refused)?;
         let file = applied.first_hash().map(|id| FileId(id.0)).ok_or_else(unknown_file)?;
-        let kept = Kept::shared(path.display().to_string());
-        let note = Batch::new().note(Some(&room), &kept::note(file), Some(&kept.encode()));
+        let note = match kept {
+            Some(kept) => Batch::new().note(Some(&room), &kept::note(file), Some(&kept.encode())),
+            None => Batch::new(),
+        };
         // The note goes with the operation: a crash leaves both or none.
         self.settle(room, applied, None, note).await?;
         self.review_files(room, true).await;
-        self.file_reply(room, file)
+        Ok(file)
     }
 
     pub(in crate::driver) fn file_list(&mut self, room: RoomId) -> Result<Reply, CommandError> {
@@ -138,7 +166,7 @@ impl Driver {
         self.fetch(room, file, Kept::fetch(String::new(), true)).await
     }
 
-    async fn fetch(&mut self, room: RoomId, file: FileId, wish: Kept) -> Result<Reply, CommandError> {
+    pub(super) async fn fetch(&mut self, room: RoomId, file: FileId, wish: Kept) -> Result<Reply, CommandError> {
         self.entry(room)?;
         let running = self.files.rooms.values().flat_map(|files| files.values());
         let running = running.filter(|known| known.kept.as_ref().is_some_and(|kept| kept.state == KeptState::Fetching)).count();

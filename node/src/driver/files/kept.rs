@@ -89,6 +89,11 @@ impl Kept {
         Self { state: KeptState::Shared, path, target: String::new(), sealed: false, error: None, before: None }
     }
 
+    /// Shared from here, as sealed chunks that the node keeps.
+    pub(super) fn sealed() -> Self {
+        Self { state: KeptState::Sealed, sealed: true, ..Self::shared(String::new()) }
+    }
+
     pub(super) fn fetch(target: String, sealed: bool) -> Self {
         Self { state: KeptState::Fetching, path: String::new(), target, sealed, error: None, before: None }
     }
