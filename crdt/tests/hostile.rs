@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "hostile/mallory.rs"]
+mod mallory;
 #[path = "hostile/mutants.rs"]
 mod mutants;
 #[path = "hostile/rules.rs"]

@@ -7,7 +7,9 @@ mod build;
 mod call;
 mod files;
 mod frame;
+mod hostile;
 mod meet;
+pub mod page;
 mod reach;
 mod room;
 mod silence;
@@ -157,7 +159,7 @@ pub async fn run(family: &str, only: &str, count: usize) -> Vec<Measure> {
             files::TARGETS
         }
         "board/" => {
-            board::run(&mut rounds);
+            board::run(&mut rounds).await;
             board::TARGETS
         }
         "bootstrap/" => {

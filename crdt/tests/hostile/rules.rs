@@ -2,20 +2,15 @@
 
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, Change as Raw, ExpandedChange, ObjType, ReadDoc, ScalarValue};
-use conclave_crdt::{Actor, Board, Change, DocId, PageId, Refusal, Style};
+use conclave_crdt::{Board, Change, PageId, Refusal, Style};
 
+use crate::mallory::{MALLORY, wrap};
 use crate::support::{add, board, edit, id, outgoing, page, rect, seen};
-
-pub(crate) const MALLORY: Actor = Actor([66; 16]);
 
 /// The first page's document, as Mallory has it: hers to write in without any rule.
 pub(crate) fn document(from: &Board) -> Automerge {
     let saved = from.save_page(PageId::FIRST).unwrap();
     Automerge::load(&saved).unwrap().with_actor(ActorId::from(MALLORY.0))
-}
-
-pub(crate) fn wrap(bytes: &[u8]) -> Vec<(Actor, Change)> {
-    vec![(MALLORY, Change { document: "000000000001".parse::<DocId>().unwrap(), bytes: bytes.to_vec() })]
 }
 
 /// A board with something on it.

@@ -15,6 +15,12 @@ struct Args {
     /// The part of a measure that runs on a host of its own.
     #[arg(long, hide = true, num_args = 1..)]
     work: Vec<String>,
+    /// Of the bench itself: makes the page of the board in a process of its own, and prints what its document takes.
+    #[arg(long, hide = true)]
+    hold_a_page: bool,
+    /// Of the bench itself: loads a page in a process of its own.
+    #[arg(long, hide = true)]
+    load_a_page: Option<std::path::PathBuf>,
 }
 
 #[tokio::main]
@@ -22,6 +28,14 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     if !args.work.is_empty() {
         return bench::work(&args.work).await;
+    }
+    if args.hold_a_page {
+        println!("{}", bench::page::hold_a_page()?);
+        return Ok(());
+    }
+    if let Some(path) = &args.load_a_page {
+        println!("{}", bench::page::load_a_page(path)?);
+        return Ok(());
     }
     for family in bench::FAMILIES {
         if !family.starts_with(&args.only) && !args.only.starts_with(family) {
