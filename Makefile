@@ -81,4 +81,4 @@ lint:
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo 'cargo-deny is not installed: skipped (cargo install cargo-deny)'; fi
 
 fuzz:
-	for part in node/protocol node/media bootstrap; do ( cd $$part/fuzz && for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run "$$target" -- -max_total_time=$${SECONDS_EACH:-60} || exit 1; done ) || exit 1; done
+	for part in node/protocol node/media bootstrap crdt; do ( cd $$part/fuzz && for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run "$$target" -- -max_total_time=$${SECONDS_EACH:-60} || exit 1; done ) || exit 1; done

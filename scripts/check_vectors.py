@@ -277,4 +277,78 @@ for vector in read("spoken")["runs"]:
     for side in ["hearer", "speaker"]:
         check(f"spoken code, tag of the {side}", derive_key(f"conclave 2026 speak {side} tag v1", isk) == raw(vector[f"{side}_tag"]))
 
+# The whiteboard ----------------------------------------------------------------------------------------------------------------------
+def varint(bytes_, at):
+    value = shift = 0
+    while True:
+        byte = bytes_[at]
+        value, shift, at = value | (byte & 0x7F) << shift, shift + 7, at + 1
+        if not byte & 0x80:
+            return value, at
+
+
+def columns(packed):
+    count, at = varint(packed, 1)
+    found = []
+    for _ in range(3 if packed[0] else 2):
+        last, column = 0, []
+        for _ in range(count):
+            value, at = varint(packed, at)
+            last += value >> 1 ^ -(value & 1)
+            column.append(last)
+        found.append(column)
+    check("points, all bytes", at == len(packed))
+    return [list(point) for point in zip(*found)]
+
+
+def style_of(packed):
+    """A CBOR map of small numbers to unsigned numbers or a bool (RFC 8949)."""
+    check("style, map", packed[0] >> 5 == 5)
+    found, at = {}, 1
+    for _ in range(packed[0] & 31):
+        key, kind, low = packed[at], packed[at + 1] >> 5, packed[at + 1] & 31
+        at += 2
+        if kind == 7:
+            found[key] = low == 21
+        else:
+            check("style, number", kind == 0)
+            extra = {24: 1, 25: 2, 26: 4}.get(low, 0)
+            found[key] = int.from_bytes(packed[at:at + extra], "big") if extra else low
+            at += extra
+    check("style, all bytes", at == len(packed))
+    return found
+
+
+def colour(text):
+    return int(text[1:].ljust(8, "f"), 16)
+
+
+board = read("board")
+for vector in board["points"]:
+    packed = raw(vector["packed"])
+    check("points", columns(packed) == [point[:3 if packed[0] else 2] for point in vector["points"]])
+plain = board["styles"][0]["style"]
+for vector in board["styles"]:
+    s, names = vector["style"], {"dash": ["solid", "dashed", "dotted"], "align": ["left", "center", "right"],
+                                 "head": ["none", "arrow", "triangle", "dot", "bar"]}
+    wanted = {0: (colour, "stroke"), 1: (colour, "fill"), 2: (lambda px: round(px * 8), "width"), 3: (names["dash"].index, "dash"),
+              4: (int, "opacity"), 5: (lambda px: round(px * 8), "font_size"), 6: (names["align"].index, "align"), 7: (bool, "round"),
+              8: (names["head"].index, "start"), 9: (names["head"].index, "end")}
+    differs = {key: make(s[name]) for key, (make, name) in wanted.items() if s[name] != plain[name]}
+    check("style", style_of(raw(vector["packed"])) == differs)
+t = board["transform"]
+moved = struct.pack("<5f", t["x"], t["y"], t["w"], t["h"], t["angle"])
+before = None
+for vector in board["page"]["changes"]:
+    change = raw(vector["change"])
+    check("change, magic and type", change[:4] == b"\x85\x6f\x4a\x83" and change[8] == 1)
+    digest = hashlib.sha256(change[8:]).digest()
+    check("change, checksum and hash", change[4:8] == digest[:4] and digest == raw(vector["hash"]))
+    length, at = varint(change, 9)
+    check("change, length", at + length == len(change))
+    check("change, one dependency", change[at] == 1 and (before is None or change[at + 1:at + 33] == before))
+    check("change, actor", change[at + 33] == 16 and change[at + 34:at + 50] == raw(board["page"]["actor"]))
+    before = digest
+check("change, transform", moved in raw(board["page"]["changes"][-1]["change"]))
+
 print(f"{checked} checks of docs/vectors hold")

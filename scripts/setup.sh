@@ -20,6 +20,11 @@ for group in "$@"; do
   wanted+=("${group_packages[@]}")
 done
 
+# The board's files are tried with packages of npm. Whoever has it from elsewhere keeps that one.
+if [[ " $* " == *" full "* ]] && ! { command -v node >/dev/null && command -v npm >/dev/null; }; then
+  wanted+=(nodejs npm)
+fi
+
 if ! command -v cargo >/dev/null; then
   echo 'setup: Rust is missing. Install it with rustup (see rustup.rs), then run this again.' >&2
   exit 1

@@ -10,3 +10,5 @@ mod interchange;
 mod support;
 #[path = "board/undo.rs"]
 mod undo;
+#[path = "board/vectors.rs"]
+mod vectors;

@@ -17,6 +17,8 @@ mod files;
 mod networks;
 #[path = "scenarios/outages.rs"]
 mod outages;
+#[path = "scenarios/others.rs"]
+mod others;
 #[path = "scenarios/pictures.rs"]
 mod pictures;
 #[path = "scenarios/reach.rs"]

@@ -106,7 +106,7 @@ impl Document {
 
     /// The file that Automerge reads, checked to load (rule 8).
     pub(crate) fn save(&self) -> Option<Vec<u8>> {
-        catch_unwind(AssertUnwindSafe(|| self.automerge.save_and_verify().ok())).ok().flatten()
+        guarded(|| self.automerge.save_and_verify().ok())
     }
 
     fn admit(&mut self, parsed: Parsed, admitted: &mut Vec<Change>, touched: &mut Touched, merge: &mut Merge) {
@@ -187,10 +187,73 @@ impl Document {
 
 /// A copy with changes applied, or `None` where that failed.
 fn apply(automerge: &Automerge, changes: &[Change]) -> Option<Automerge> {
-    let applied = catch_unwind(AssertUnwindSafe(|| {
+    guarded(|| {
         let mut copy = automerge.clone();
         copy.apply_changes(changes.iter().cloned()).ok()?;
         changes.iter().all(|change| copy.get_change_meta_by_hash(&change.hash()).is_some()).then_some(copy)
-    }));
-    applied.ok().flatten()
+    })
+}
+
+/// A panic is nothing.
+fn guarded<T>(work: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use automerge::transaction::{CommitOptions, Transactable};
+    use automerge::{AutoCommit, ObjType};
+
+    use super::*;
+    use crate::id::ElementId;
+
+    /// Two changes of one member, the second on the first.
+    fn two(document: &Document, actor: Actor) -> Vec<(Actor, Vec<u8>)> {
+        let mut theirs = AutoCommit::load(&document.automerge.save()).unwrap().with_actor(ActorId::from(actor.0));
+        let mut changes = Vec::new();
+        for number in [1, 2] {
+            let (_, elements) = theirs.get(automerge::ROOT, ELEMENTS).unwrap().unwrap();
+            let element = theirs.put_object(&elements, ElementId::from_random(number).as_str(), ObjType::Map).unwrap();
+            for (key, value) in [("k", 1u64.into()), ("z", automerge::ScalarValue::Str("V".into()))] {
+                theirs.put(&element, key, value).unwrap();
+            }
+            let transform = crate::Transform::new(0.0, 0.0, 1.0, 1.0).encode();
+            theirs.put(&element, "m", transform).unwrap();
+            theirs.put(&element, "s", crate::Style::default().encode()).unwrap();
+            theirs.commit_with(CommitOptions::default().with_time(0));
+            changes.push((actor, theirs.get_last_local_change().unwrap().raw_bytes().to_vec()));
+        }
+        changes
+    }
+
+    #[test]
+    fn rule_8_what_automerge_does_not_take_is_refused_and_leaves_the_document_as_it_was() {
+        let mallory = Actor([66; 16]);
+        let mut document = Document::new(Form::Page, Actor([1; 16])).unwrap();
+        let before = document.automerge.clone();
+        let mut letters = two(&document, mallory);
+        let second = letters.pop().unwrap();
+        assert_eq!(document.merge(letters).applied, 1);
+        // Every other rule is obeyed, and still it cannot be applied: what it builds on is not in the document that Automerge has.
+        document.automerge = before;
+        let heads = document.heads();
+        let merged = document.merge(vec![second]);
+        assert_eq!(merged.applied, 0);
+        assert_eq!(merged.refused.iter().map(|(_, refusal)| *refusal).collect::<Vec<_>>(), [Refusal::Unappliable]);
+        assert_eq!(document.heads(), heads);
+        assert!(merged.touched.elements.is_empty());
+        let saved = document.save().expect("it saves");
+        assert!(Automerge::load(&saved).is_ok_and(|loaded| loaded.get_heads() == heads), "with nothing waiting in it");
+    }
+
+    #[test]
+    fn rule_8_a_panic_while_applying_is_a_refusal() {
+        let document = Document::new(Form::Page, Actor([1; 16])).unwrap();
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| ()));
+        let applied = guarded(|| -> Option<Automerge> { panic!("as Automerge has been seen to") });
+        std::panic::set_hook(usual);
+        assert!(applied.is_none());
+        assert!(guarded(|| Some(document.automerge.clone())).is_some());
+    }
 }

@@ -129,17 +129,7 @@ fn mutate(good: &[u8], dice: &mut Dice) -> Vec<u8> {
 
 /// Bytes changed, left out or put in, with the length and the checksum made right again.
 fn flip(good: &[u8], dice: &mut Dice) -> Vec<u8> {
-    let (mut length, mut header) = (0usize, 9);
-    for shift in (0..).step_by(7) {
-        let byte = good[header];
-        header += 1;
-        length |= usize::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    assert_eq!(good.len(), header + length);
-    let mut body = good[header..].to_vec();
+    let mut body = good[header(good)..].to_vec();
     for _ in 0..1 + dice.below(4) {
         let at = dice.below(body.len());
         match dice.below(5) {
@@ -153,6 +143,26 @@ fn flip(good: &[u8], dice: &mut Dice) -> Vec<u8> {
             body.push(0);
         }
     }
+    chunk(&body)
+}
+
+/// Where what a chunk holds begins.
+pub(crate) fn header(good: &[u8]) -> usize {
+    let (mut length, mut header) = (0usize, 9);
+    for shift in (0..).step_by(7) {
+        let byte = good[header];
+        header += 1;
+        length |= usize::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    assert_eq!(good.len(), header + length);
+    header
+}
+
+/// A change chunk with this in it, its length and checksum right.
+pub(crate) fn chunk(body: &[u8]) -> Vec<u8> {
     let mut content = vec![1];
     let mut rest = body.len();
     while rest >= 0x80 {

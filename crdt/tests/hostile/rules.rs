@@ -206,6 +206,34 @@ fn rule_5_what_an_operation_refers_to_exists_in_its_past() {
     assert_eq!(merged.refused.keys().copied().collect::<Vec<_>>(), [Refusal::BadReference]);
 }
 
+/// The same content in other bytes: Automerge reads them, and would call the change by another name than everybody else's.
+#[test]
+fn rule_6_what_is_encoded_in_another_way_is_refused_however_good_its_content() {
+    let good = with(|_| ());
+    let start = super::mutants::header(&good);
+    let content = Raw::from_bytes(good.clone()).unwrap().decode();
+    let mut found = 0;
+    for at in start..good.len() {
+        for byte in [0x01, 0x7e, 0x7f, 0x80, 0x81, 0xff] {
+            let mut body = good[start..].to_vec();
+            let place = at - start;
+            body[place] = byte;
+            let (before, after) = (&good[start..at], &good[at + 1..]);
+            let longer = [before, &[good[at] | 0x80, 0], after].concat();
+            for other in [body, longer].map(|body| super::mutants::chunk(&body)) {
+                let read = std::panic::catch_unwind(|| Raw::from_bytes(other.clone()).ok().map(|change| change.decode()));
+                let Ok(Some(decoded)) = read else { continue };
+                let same = ExpandedChange { hash: None, ..decoded } == ExpandedChange { hash: None, ..content.clone() };
+                if other != good && same {
+                    found += 1;
+                    refused(&other, Refusal::NotCanonical);
+                }
+            }
+        }
+    }
+    assert!(found > 0, "Automerge reads one form alone, and the rule is for nothing");
+}
+
 #[test]
 fn rule_6_a_change_has_one_form() {
     // The same content with bytes after it that the checksum covers.

@@ -126,6 +126,7 @@ fn text_in(element: &Element) -> Map<String, Value> {
         ("y", json!(t.y + (t.h - height) / 2.0)),
         ("height", json!(height)),
         ("backgroundColor", json!("transparent")),
+        ("strokeStyle", json!("solid")),
         ("boundElements", Value::Null),
     ] {
         out.insert(key.to_owned(), value);
