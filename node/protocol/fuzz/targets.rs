@@ -591,6 +591,7 @@ pub fn signed_input(data: &[u8]) {
                 Ok(RoomFrame::AclOps(ops)) => room.handle_acl_ops(ops),
                 Ok(RoomFrame::Ops(ops)) => room.handle_ops(ops),
                 Ok(RoomFrame::Proof(proof)) => room.handle_proof(*proof),
+                Ok(RoomFrame::Lists(entries)) => room.handle_lists(entries),
                 Ok(RoomFrame::Summary(summary)) => {
                     let _ = room.ops_missing(&world.member.id(), &summary, 4096);
                     return;

@@ -249,12 +249,18 @@ pub struct DeviceListEntry {
 }
 
 impl DeviceListEntry {
-    /// Reads and verifies one entry, by itself.
-    pub fn verify(signed: &Signed) -> Result<Self, IdentityError> {
+    /// Reads one entry without verifying it.
+    pub(crate) fn decode(signed: &Signed) -> Result<Self, IdentityError> {
         let entry: Self = wire::decode_within(&signed.payload, MAX_DEVICE_ENTRY)?;
         if entry.devices.len() > MAX_DEVICES || (entry.version == 1) != entry.prev.is_none() {
             return Err(IdentityError::Chain);
         }
+        Ok(entry)
+    }
+
+    /// Reads and verifies one entry, by itself.
+    pub fn verify(signed: &Signed) -> Result<Self, IdentityError> {
+        let entry = Self::decode(signed)?;
         verify(entry.account.as_bytes(), DEVICES_LABEL, &NO_ROOM, &signed.payload, &signed.sig)?;
         Ok(entry)
     }

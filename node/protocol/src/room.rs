@@ -12,6 +12,7 @@ macro_rules! rules {
 
 mod acts;
 mod changes;
+mod lists;
 pub mod record;
 mod standing;
 
@@ -23,7 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::chat::TextError;
 use crate::chat::timeline::Timeline;
-use crate::id::{DeviceId, OpHash, RoomId};
+use crate::id::{AccountId, DeviceId, OpHash, RoomId};
 use crate::identity::{DeviceKey, IdentityError, MemberCard};
 use crate::log::Refused;
 use crate::log::acl::{AclKind, AclOp, Create, Role, room_of};
@@ -83,6 +84,9 @@ pub enum Refusal {
     /// Belongs to the room already.
     #[error("already a member of the room")]
     AlreadyMember,
+    /// Its person has taken it out of their list of devices.
+    #[error("its person has taken this device out of their list")]
+    Withdrawn,
     /// The invitation was not made by this device.
     #[error("the invitation was made by another device")]
     InviteUnknown,
@@ -133,6 +137,8 @@ pub enum RoomChange {
     AclChanged,
     /// Another generation of the discovery secret is known.
     SecretsChanged,
+    /// A newer entry of this person's device list is known.
+    ListChanged(AccountId),
     /// Two operations with one id are known of this author. The proof is among the records, to be sent on.
     Frozen(DeviceId),
     /// A message took its place in the timeline.
@@ -173,7 +179,7 @@ impl Applied {
     pub fn first_hash(&self) -> Option<OpHash> {
         match self.records.first()? {
             Record::Acl(signed) | Record::Op(signed) => Some(signed.hash()),
-            Record::Equivocation(_) => None,
+            Record::Equivocation(_) | Record::List(_) => None,
         }
     }
 }
@@ -211,6 +217,7 @@ pub struct Room {
     searched: HashSet<OpHash>,
     ops: OpLog,
     timeline: Timeline,
+    lists: lists::Lists,
 }
 
 impl Room {
@@ -245,6 +252,7 @@ impl Room {
         let mut ops = Vec::new();
         for record in records {
             match record {
+                Record::List(signed) => room.recall_list(signed),
                 Record::Acl(signed) => acl_ops.push(signed),
                 Record::Op(signed) => ops.push(signed),
                 Record::Equivocation(proof) => {
@@ -255,7 +263,8 @@ impl Room {
             }
         }
         let mut refused = Refused::default();
-        room.acl_log.insert(acl_ops, true, &room.authority, |_| false, &mut refused);
+        let linked = room.acl_log.insert(acl_ops, true, &room.authority, |_| false, &mut refused);
+        room.learn_from_cards(&linked);
         if room.acl_log.len() == 0 {
             return Err(RoomError::NoGenesis);
         }
@@ -481,6 +490,7 @@ impl Room {
             searched: HashSet::new(),
             ops: OpLog::new(),
             timeline: Timeline::default(),
+            lists: lists::Lists::default(),
         }
     }
 

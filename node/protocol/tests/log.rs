@@ -14,6 +14,8 @@ mod convergence;
 mod exchange;
 #[path = "log/identity.rs"]
 mod identity;
+#[path = "log/lists.rs"]
+mod lists;
 #[path = "log/memory.rs"]
 mod memory;
 #[path = "log/model.rs"]

@@ -187,6 +187,7 @@ impl From<Refusal> for RefusalCode {
             Refusal::InviteClosed | Refusal::InviteUnknown => Self::Revoked,
             Refusal::NotMember | Refusal::NotPermitted | Refusal::Frozen => Self::NotAnAdmin,
             Refusal::Identity(_) => Self::Damaged,
+            Refusal::Withdrawn => Self::Refused,
             _ => Self::Busy,
         }
     }

@@ -20,6 +20,8 @@ pub const MAX_BATCH_OPS: usize = 1024;
 pub const MAX_ACL_ANSWER: usize = 4;
 /// Most chains in one summary: the newest.
 pub const MAX_SUMMARY_CHAINS: usize = 8192;
+/// Most entries of device lists in one frame.
+pub const MAX_LISTS: usize = 24;
 /// Most operations a summary asks for by name.
 pub const MAX_WANTS: usize = 128;
 
@@ -90,6 +92,8 @@ pub enum RoomFrame {
     Ops(Vec<Signed>),
     /// A member signed two operations with one id.
     Proof(Box<EquivocationProof>),
+    /// The newest entries that are known of members' device lists, at most [`MAX_LISTS`].
+    Lists(Vec<Signed>),
     /// From a newer version: skipped.
     Unknown(u32),
 }
@@ -118,6 +122,7 @@ impl RoomFrame {
             Self::Summary(summary) => Raw { kind: 3, summary: Some(summary), ..Raw::default() },
             Self::Ops(ops) => Raw { kind: 4, ops: Some(ops), ..Raw::default() },
             Self::Proof(proof) => Raw { kind: 5, proof: Some(*proof), ..Raw::default() },
+            Self::Lists(entries) => Raw { kind: 6, ops: Some(entries), ..Raw::default() },
             Self::Unknown(kind) => Raw { kind, ..Raw::default() },
         };
         wire::encode(&raw)
@@ -139,6 +144,7 @@ impl RoomFrame {
             }
             4 => Self::Ops(raw.ops.filter(|ops| ops.len() <= MAX_BATCH_OPS).ok_or(WireError::Malformed)?),
             5 => Self::Proof(Box::new(raw.proof.ok_or(WireError::Malformed)?)),
+            6 => Self::Lists(raw.ops.filter(|entries| entries.len() <= MAX_LISTS).ok_or(WireError::Malformed)?),
             kind => Self::Unknown(kind),
         };
         Ok(frame)

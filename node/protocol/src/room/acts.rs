@@ -137,6 +137,9 @@ impl Room {
     ) -> Result<Applied, Refusal> {
         self.must_be_admin()?;
         card.check()?;
+        if !self.vouches_for(&card) {
+            return Err(Refusal::Withdrawn);
+        }
         if self.acl.is_member(&card.device) {
             return Err(Refusal::AlreadyMember);
         }
@@ -303,6 +306,10 @@ impl Room {
             Some(role) if role < Role::Admin => Err(Refusal::NotPermitted),
             Some(_) => Ok(()),
         }
+    }
+
+    pub(super) fn may_revoke(&self, device: &DeviceId) -> bool {
+        self.must_be_over(device).is_ok()
     }
 
     fn must_be_over(&self, device: &DeviceId) -> Result<(), Refusal> {

@@ -24,6 +24,7 @@ impl Room {
         applied
             .records
             .extend(linked.iter().filter_map(|hash| self.acl_log.get(hash)).map(|node| Record::Acl(node.signed.clone())));
+        self.learn_from_cards(linked);
         let before = self.judge_acl();
         tell_difference(&before, &self.acl, &mut applied.changes);
         let rules = rules!(self);

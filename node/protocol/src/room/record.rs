@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::identity::DeviceListEntry;
 use crate::log::op::{EquivocationProof, Op};
 use crate::wire::{self, Signed, WireError};
 
@@ -14,6 +15,8 @@ pub enum Record {
     Op(Signed),
     /// A proof against a member.
     Equivocation(Box<EquivocationProof>),
+    /// The newest entry that is known of a member's device list.
+    List(Signed),
 }
 
 #[derive(Encode, Decode)]
@@ -37,6 +40,11 @@ impl Record {
                 let author = Op::decode(&proof.a.payload).map(|op| *op.id.device.as_bytes());
                 (b'e', author.unwrap_or_else(|_| *proof.a.hash().as_bytes()))
             }
+            // One for each person: a newer one takes its place.
+            Self::List(signed) => {
+                let account = DeviceListEntry::verify(signed).map(|entry| *entry.account.as_bytes());
+                (b'l', account.unwrap_or_else(|_| *signed.hash().as_bytes()))
+            }
         };
         let mut key = vec![letter];
         key.extend_from_slice(&name);
@@ -49,6 +57,7 @@ impl Record {
             Self::Acl(signed) => Raw { kind: 0, signed: Some(signed), proof: None },
             Self::Op(signed) => Raw { kind: 1, signed: Some(signed), proof: None },
             Self::Equivocation(proof) => Raw { kind: 2, signed: None, proof: Some(*proof) },
+            Self::List(signed) => Raw { kind: 3, signed: Some(signed), proof: None },
         };
         wire::encode(&raw)
     }
@@ -60,6 +69,7 @@ impl Record {
             0 => raw.signed.map(Self::Acl),
             1 => raw.signed.map(Self::Op),
             2 => raw.proof.map(|proof| Self::Equivocation(Box::new(proof))),
+            3 => raw.signed.map(Self::List),
             _ => None,
         }
         .ok_or(WireError::Malformed)

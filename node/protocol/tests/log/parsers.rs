@@ -63,7 +63,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
                 body.extend(op.body);
                 samples.push(("chat_body", body));
             }
-            Record::Equivocation(_) => {}
+            Record::Equivocation(_) | Record::List(_) => {}
         }
     }
     let ops = signed(&founder.stored);
@@ -79,6 +79,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         RoomFrame::Ops(vec![op.clone()]),
         RoomFrame::Proof(Box::new(proof)),
         RoomFrame::Unknown(99),
+        RoomFrame::Lists(vec![founder.me.card.account_proof.clone()]),
     ] {
         samples.push(("room_frame", frame.encode()));
     }
@@ -105,7 +106,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
                 samples.push(("signed_input", [[5].as_slice(), &next.encode()].concat()));
                 samples.push(("signed_input", [[7].as_slice(), &RoomFrame::Ops(vec![signed.clone()]).encode()].concat()));
             }
-            Record::Equivocation(_) => {}
+            Record::Equivocation(_) | Record::List(_) => {}
         }
     }
     samples

@@ -166,7 +166,7 @@ pub fn signed(records: &[Record]) -> Vec<Signed> {
         .iter()
         .filter_map(|record| match record {
             Record::Acl(signed) | Record::Op(signed) => Some(signed.clone()),
-            Record::Equivocation(_) => None,
+            Record::Equivocation(_) | Record::List(_) => None,
         })
         .collect()
 }
