@@ -211,6 +211,7 @@ impl Driver {
         let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         for room in rooms {
             self.reach_members(room).await;
+            self.tell_own_list(room).await;
         }
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -365,6 +366,7 @@ impl Driver {
         self.handle_call_tick();
         self.handle_team_tick();
         self.rotate_where_due().await;
+        self.remove_withdrawn().await;
     }
 
     /// The secrets by which streams are proved, as the rooms now have them.
@@ -381,17 +383,7 @@ impl Driver {
         let due: Vec<RoomId> = self
             .rooms
             .iter()
-            .filter(|(room, entry)| {
-                let acl = entry.room.acl();
-                let senior_is_here = || {
-                    let mine = acl.admin_rank(&entry.room.me());
-                    acl.roster().any(|member| {
-                        acl.admin_rank(&member.device).is_some_and(|rank| mine.is_some_and(|mine| rank < mine))
-                            && self.links.is_online(**room, member.device)
-                    })
-                };
-                acl.rotation_due() && acl.is_admin(&entry.room.me()) && !senior_is_here()
-            })
+            .filter(|(room, entry)| entry.room.acl().rotation_due() && self.is_most_senior_here(**room, entry))
             .map(|(room, _)| *room)
             .collect();
         for room in due {
@@ -406,6 +398,15 @@ impl Driver {
                 Err(refusal) => tracing::debug!(%refusal, "the secret could not be rotated"),
             }
         }
+    }
+
+    /// An admin here, and no senior one is online.
+    fn is_most_senior_here(&self, room: RoomId, entry: &RoomEntry) -> bool {
+        let acl = entry.room.acl();
+        let Some(mine) = acl.admin_rank(&entry.room.me()) else { return false };
+        !acl.roster().any(|member| {
+            acl.admin_rank(&member.device).is_some_and(|rank| rank < mine) && self.links.is_online(room, member.device)
+        })
     }
 
     fn problem(&self, code: ErrorCode, message: impl Into<String>) {

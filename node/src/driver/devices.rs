@@ -1,13 +1,15 @@
 //! The devices of this device's person: which there are, taking one in, taking one out, and a backup of the person's key. A list is on
 //! disk before anybody is told of it.
 
-use conclave_protocol::id::DeviceId;
+use conclave_protocol::id::{AccountId, DeviceId, RoomId};
 use conclave_protocol::linking::{self, LinkRequest, LinkingError};
 use conclave_protocol::log::acl::Role;
+use conclave_protocol::wire::Signed;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::Driver;
+use super::rooms::RoomEntry;
 use crate::backup;
 use crate::command::Reply;
 use crate::error::{CommandError, ErrorCode};
@@ -37,6 +39,10 @@ impl Driver {
         let answer = linking::answer(&request, &self.me.account, &mut list, &self.me.name, self.now_ms(), &mut super::rng());
         let answer = answer.map_err(bad_code)?;
         self.me.keep(None, list, &self.store).await?;
+        let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+        for room in rooms {
+            self.tell_own_list(room).await;
+        }
         Ok(Reply::Code { code: answer.to_string() })
     }
 
@@ -69,6 +75,10 @@ impl Driver {
         let full = |_| CommandError::new(ErrorCode::Busy, "The list of devices has no place for another change.");
         list.extend(&self.me.account, devices, self.now_ms()).map_err(full)?;
         self.me.keep(None, list, &self.store).await?;
+        let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+        for room in rooms {
+            self.tell_own_list(room).await;
+        }
         let governed = self
             .rooms
             .iter()
@@ -81,6 +91,47 @@ impl Driver {
             }
         }
         Ok(self.device_list())
+    }
+
+    /// What this person's list of devices is by now, to the members of a room.
+    pub(super) async fn tell_own_list(&mut self, room: RoomId) {
+        let Some(head) = self.me.list.proof().cloned() else { return };
+        self.take_list(room, head).await;
+    }
+
+    /// A newer entry of a person's list became known in one room: the others are told.
+    pub(super) async fn pass_list_on(&mut self, from: RoomId, account: AccountId) {
+        let Some(entry) = self.rooms.get(&from).and_then(|entry| entry.room.list_of(&account)).cloned() else { return };
+        let shared = |entry: &RoomEntry| entry.room.acl().roster().any(|member| member.account == account);
+        let rooms: Vec<RoomId> =
+            self.rooms.iter().filter(|(room, entry)| **room != from && shared(entry)).map(|(room, _)| *room).collect();
+        for room in rooms {
+            self.take_list(room, entry.clone()).await;
+        }
+    }
+
+    async fn take_list(&mut self, room: RoomId, entry: Signed) {
+        let Ok(held) = self.entry(room) else { return };
+        let applied = held.room.handle_lists(vec![entry]);
+        if let Err(error) = Box::pin(self.settle(room, applied, None, Batch::new())).await {
+            self.publish(Event::Problem { error: error.into() });
+        }
+    }
+
+    /// Devices that their person took out of the list are removed by the most senior admin who is there.
+    pub(super) async fn remove_withdrawn(&mut self) {
+        let due: Vec<(RoomId, DeviceId)> = self
+            .rooms
+            .iter()
+            .filter(|(room, entry)| self.is_most_senior_here(**room, entry))
+            .flat_map(|(room, entry)| entry.room.to_remove().into_iter().map(move |device| (*room, device)))
+            .collect();
+        for (room, device) in due {
+            // Where the log has no place for it, somebody else or a later turn may.
+            if let Err(error) = self.room_revoke(room, device).await {
+                tracing::debug!(%error, "a device that its person withdrew could not be removed");
+            }
+        }
     }
 
     /// Answers when it is sealed, which takes a second beside the loop.

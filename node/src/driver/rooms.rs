@@ -8,7 +8,7 @@ use conclave_protocol::call::Call;
 use conclave_protocol::chat::read::ReadMark;
 use conclave_protocol::id::{DeviceId, OpHash, RoomId};
 use conclave_protocol::log::acl::Role;
-use conclave_protocol::log::sync::{MAX_BATCH_BYTES, MAX_BATCH_OPS, RoomFrame, batches};
+use conclave_protocol::log::sync::{MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_LISTS, RoomFrame, batches};
 use conclave_protocol::room::record::Record;
 use conclave_protocol::room::{Applied, CreateRoom, Refusal, Room, RoomChange};
 use conclave_protocol::session::Session;
@@ -59,6 +59,7 @@ impl RoomEntry {
 pub(super) fn refused(refusal: Refusal) -> CommandError {
     let code = match refusal {
         Refusal::NotMember => ErrorCode::NotMember,
+        Refusal::Withdrawn => ErrorCode::Refused,
         Refusal::NotPermitted | Refusal::Frozen => ErrorCode::NotPermitted,
         Refusal::UnknownMember => ErrorCode::UnknownDevice,
         Refusal::UnknownMessage => ErrorCode::UnknownMessage,
@@ -117,6 +118,7 @@ impl Driver {
         self.run_session(id);
         self.dirty.insert(id);
         self.reach_members(id).await;
+        self.tell_own_list(id).await;
         Ok(())
     }
 
@@ -256,6 +258,7 @@ impl Driver {
                 Record::Acl(signed) => acl.push(signed.clone()),
                 Record::Op(signed) => ops.push(signed.clone()),
                 Record::Equivocation(proof) => proofs.push(RoomFrame::Proof(proof.clone()).encode()),
+                Record::List(signed) => proofs.push(RoomFrame::Lists(vec![signed.clone()]).encode()),
             }
         }
         let encode = |frame: fn(Vec<Signed>) -> RoomFrame, ops| -> Vec<Vec<u8>> {
@@ -311,6 +314,8 @@ impl Driver {
                 self.review_door(room).await;
             }
             RoomChange::SecretsChanged => self.share_secrets(),
+            // Whoever is in other rooms too is told there by this device.
+            RoomChange::ListChanged(account) => Box::pin(self.pass_list_on(room, account)).await,
             RoomChange::Frozen(device) => self.publish(Event::MemberEquivocated { room, device }),
             RoomChange::Message { id, after, at_end } => {
                 self.publish_message(room, id, after, true);
@@ -403,7 +408,11 @@ impl Driver {
                 let applied = entry.room.handle_proof(*proof);
                 self.settle_from_peer(room, applied, link).await;
             }
-            RoomFrame::Summary(_) | RoomFrame::Ops(_) | RoomFrame::Proof(_) => {
+            RoomFrame::Lists(entries) if member => {
+                let applied = entry.room.handle_lists(entries);
+                self.settle_from_peer(room, applied, link).await;
+            }
+            RoomFrame::Summary(_) | RoomFrame::Ops(_) | RoomFrame::Proof(_) | RoomFrame::Lists(_) => {
                 tracing::debug!("a device that is no member sent what only members may");
             }
             RoomFrame::Unknown(kind) => tracing::debug!(kind, "a frame from a newer version"),
@@ -444,11 +453,15 @@ impl Driver {
         if entry.room.acl().is_member(&found.key.device) {
             let (key, summary) = (found.key, entry.room.summary());
             let proofs: Vec<_> = entry.room.proofs().cloned().collect();
+            let lists: Vec<_> = entry.room.lists().cloned().collect();
             if self.links.admit(link) {
                 let Some(found) = self.links.get(link) else { return };
                 found.send(RoomFrame::Summary(summary).encode());
                 for proof in proofs {
                     found.send(RoomFrame::Proof(Box::new(proof)).encode());
+                }
+                for part in lists.chunks(MAX_LISTS) {
+                    found.send(RoomFrame::Lists(part.to_vec()).encode());
                 }
                 self.dirty.insert(key.room);
                 self.publish(Event::MemberOnline { room: key.room, device: key.device, online: true });

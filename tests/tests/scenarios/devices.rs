@@ -49,6 +49,33 @@ async fn a_second_device_is_linked_comes_into_a_room_and_is_taken_out_of_it() {
     assert_eq!(gone.code, "unknown_device");
 }
 
+#[tokio::test]
+async fn a_device_that_is_taken_out_is_out_where_its_person_is_no_admin() {
+    let (mut fay, mut first, mut second) = (loopback("Fay").await, loopback("Ada").await, loopback("Laptop").await);
+    let room = fay.create_room("Kitchen", false).await.unwrap();
+    let shown = code(&mut second, Command::DeviceCode {}).await;
+    let answer = code(&mut first, Command::DeviceAdd { code: shown }).await;
+    second.request(Command::DeviceAccept { code: answer }).await.unwrap();
+    let mut second = second.restart(None).await.unwrap();
+    let link = fay.invite(room, 2).await.unwrap();
+    first.join(&link, None).await.unwrap();
+    second.join(&link, None).await.unwrap();
+    first
+        .wait_room(room, "Fay online", |view| view.members.iter().any(|member| member.device == fay.device() && member.online))
+        .await
+        .unwrap();
+    let device = second.device();
+    first.request(Command::DeviceRemove { device }).await.unwrap();
+    second.wait_room(room, "that it is out", |view| view.gone).await.unwrap();
+    for peer in [&mut fay, &mut first] {
+        peer.wait_room(room, "two members", |view| {
+            view.members.len() == 2 && view.members.iter().all(|member| member.device != device)
+        })
+        .await
+        .unwrap();
+    }
+}
+
 fn node(data: &Path, arguments: &[&str]) -> (i32, String) {
     let output = Process::new(program("conclave-node").unwrap())
         .args(arguments)
