@@ -78,7 +78,8 @@ pub(crate) fn read(manifest: &Arc<Manifest>, whole: &Whole, most: u64) -> Result
             let file = SealedFile::open(&Beside::new(dir, manifest), layout)?;
             let mut bytes = Vec::with_capacity(usize::try_from(manifest.size).unwrap_or(0));
             for index in 0..layout.chunks() {
-                let mut chunk = file.sealed(index)?;
+                let mut chunk = Vec::new();
+                file.append_sealed(index, &mut chunk)?;
                 cipher.open(index, &mut chunk).map_err(|_| FileError::Stale)?;
                 bytes.append(&mut chunk);
             }
