@@ -9,7 +9,7 @@ declare -A packages=(
   [run]="libgl1 libegl1 libgl1-mesa-dri libx11-6 libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0"
   [demo]="xvfb pulseaudio pulseaudio-utils espeak-ng"
   # What our figures are taken beside.
-  [bench]="iproute2 nftables coturn"
+  [bench]="iproute2 nftables coturn python3-libtorrent"
   [full]="iproute2 nftables ffmpeg xdotool x11-utils postgresql python3 coturn python3-jwt python3-jwcrypto python3-libtorrent"
 )
 
