@@ -323,6 +323,15 @@ impl Peer {
         .await
     }
 
+    /// Waits until a device is connected, or was: who is online is also heard of from others.
+    pub async fn wait_met(&mut self, device: DeviceId) -> Result<()> {
+        let met = |event: &Event| matches!(event, Event::PeerConnected { peer } if peer.device == device).then_some(());
+        if self.events.iter().any(|(_, event)| met(event).is_some()) {
+            return Ok(());
+        }
+        self.wait("a connection", met).await
+    }
+
     /// A room as this peer sees it.
     pub async fn room(&mut self, room: RoomId) -> Result<RoomView> {
         let value = self.request(NodeCommand::RoomShow { room }).await?;

@@ -104,6 +104,8 @@ async fn whoever_was_away_gets_the_chat_from_any_member() {
         .await
         .unwrap();
     }
+    // Ada told them where the other is; that each is online they may have heard from her too.
+    cleo.wait_met(ben.device()).await.unwrap();
     assert_eq!(cleo.stop().await.unwrap(), Some(0));
     ada.say(room, "written while Cleo was away").await.unwrap();
     ben.wait_message(room, "written while Cleo was away").await.unwrap();
