@@ -66,7 +66,7 @@ NOT_TESTS := write_the_ victim_process one_side figures cost_of_a_picture many_s
 
 test-full: setup-full
 	$(CARGO) build --workspace --all-targets
-	CONCLAVE_FULL=1 scripts/as-root.sh $(CARGO) test --workspace --all-targets -- --ignored --test-threads=1 $(addprefix --skip ,$(NOT_TESTS))
+	CONCLAVE_FULL=1 scripts/as-root.sh $(CARGO) test --workspace --all-targets --no-fail-fast -- --ignored --test-threads=1 $(addprefix --skip ,$(NOT_TESTS))
 	python3 scripts/check_vectors.py
 	CONCLAVE_FULL=1 $(CARGO) test --workspace --lib --test media -- --test-threads=1 sound:: record::
 
