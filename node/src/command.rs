@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::{
     BoardLiveView, BoardMomentView, BoardPageView, BoardPictureView, BoardView, DiagnosisView, FileView, InviteView,
-    MediaDeviceView, MessageView, OwnDeviceView, PeerView, PictureBytes, ProfileView, RoleView, RoomView, ShareContent, SoundView,
-    SpokenView, StateView, TeamView, VerificationView,
+    MediaDeviceView, MessageView, OwnDeviceView, PeerView, PictureBytes, ProfileView, RoleView, RoomView, ShareContent,
+    SoundView, SpokenView, StateView, TeamView, VerificationView,
 };
 
 /// Please do this.

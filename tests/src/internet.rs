@@ -162,7 +162,8 @@ impl BootstrapNode {
         let dir = tempfile::tempdir()?;
         let init = ["init", "--team", "Field office", "--url", &format!("https://{NODE}:7480"), "--external", NODE];
         anyhow::ensure!(command(space, dir.path())?.args(init).stdout(Stdio::null()).status()?.success(), "init failed");
-        let values: Vec<(String, String)> = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let values: Vec<(String, String)> =
+            values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let child = Self::run(space, dir.path(), &values)?;
         Ok(Self { dir, space: space.to_owned(), values, child })
     }

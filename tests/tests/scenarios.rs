@@ -15,10 +15,10 @@ mod devices;
 mod files;
 #[path = "scenarios/networks.rs"]
 mod networks;
-#[path = "scenarios/outages.rs"]
-mod outages;
 #[path = "scenarios/others.rs"]
 mod others;
+#[path = "scenarios/outages.rs"]
+mod outages;
 #[path = "scenarios/pictures.rs"]
 mod pictures;
 #[path = "scenarios/reach.rs"]

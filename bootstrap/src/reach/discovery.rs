@@ -37,7 +37,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Members are read no more often than this, whatever is said: a team that grows by thousands at once leaves time for those who are here.
-const READ_AGAIN: Duration = Duration::from_millis(250);
+const READ_AGAIN: Duration = Duration::from_millis(50);
 
 /// The running side.
 pub(crate) struct Reach {

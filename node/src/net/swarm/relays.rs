@@ -19,6 +19,8 @@ const ADDRESSES: usize = 8;
 /// Wait before a relay is tried again; doubled for each further attempt.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_secs(60);
+/// Attempts by QUIC alone. A new member may be turned away once, until the relay has read who is one.
+const QUIC_ALONE: u32 = 3;
 
 #[derive(Debug, Default)]
 pub(super) struct Relays(BTreeMap<PeerId, Relay>);
@@ -103,7 +105,7 @@ impl Task {
             }
             // QUIC alone at first: of what a NAT makes of its one port, others are told where to punch; a hole for TCP fails more often.
             let quic = relay.addresses.iter().filter(|address| transport_of(address) == Some(TransportName::Quic));
-            let quic: Vec<Multiaddr> = if relay.failures == 1 { quic.cloned().collect() } else { Vec::new() };
+            let quic: Vec<Multiaddr> = if relay.failures <= QUIC_ALONE { quic.cloned().collect() } else { Vec::new() };
             let addresses = if quic.is_empty() { relay.addresses.clone() } else { quic };
             // From the port that is listened on.
             let options = DialOpts::peer_id(*peer).condition(PeerCondition::Disconnected).addresses(addresses).build();
